@@ -1,0 +1,1 @@
+"""The turn loop between model, tools and history, and `llmgine chat`."""

@@ -1,0 +1,1 @@
+"""Keeps the histories of conversations, for llmgine."""

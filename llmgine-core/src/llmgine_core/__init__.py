@@ -1,0 +1,1 @@
+"""llmgine: a runtime spine for LLM applications."""

@@ -1,0 +1,1 @@
+"""Shows the events of a llmgine application on the console."""

@@ -1,0 +1,1 @@
+"""Writes the events of a llmgine application to a JSONL file."""

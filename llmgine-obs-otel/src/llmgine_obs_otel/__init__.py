@@ -1,0 +1,1 @@
+"""Sends the events of a llmgine application to an OpenTelemetry collector."""

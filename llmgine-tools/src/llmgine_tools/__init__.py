@@ -1,0 +1,1 @@
+"""Ordinary Python functions as tools of a language model, for llmgine."""
