@@ -1,0 +1,345 @@
+"""`Application` and its sessions: the built plugins, joined by a bus."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import TracebackType
+from typing import Any, Self, TypeVar, cast
+
+import attrs
+
+from llmgine_core import abc
+from llmgine_core._models import BusModel, ModelHandlers
+from llmgine_core.contracts import ChatMessage, Command, Event, Health, Message, Retry, StreamCommand, Usage, handling
+from llmgine_core.errors import PluginNotFoundError, SessionClosedError
+from llmgine_core.hookspecs import HealthCheck
+from llmgine_core.observability import ObservabilityClient, ObservabilityEventHandler
+
+__all__ = ["Application", "ApplicationSession", "BoundHistory"]
+
+R = TypeVar("R")
+T = TypeVar("T")
+E = TypeVar("E", bound=Event)
+
+
+class Application:
+    """A running application; made by `ApplicationBootstrap`."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        bus: abc.MessageBus,
+        context_store: abc.ContextStore | None,
+        tool_managers: abc.ToolManagerFactory | None,
+        models: Mapping[str, abc.LanguageModel],
+        handlers: Sequence[ObservabilityEventHandler],
+        tools: Sequence[Callable[..., Any]],
+        state: Any,
+    ) -> None:
+        self._name, self._bus, self._store, self._state = name, bus, context_store, state
+        self._tool_managers, self._handlers, self.tools = tool_managers, handlers, list(tools)
+        self._telemetry = ObservabilityClient(bus.emit)
+        self._sessions: dict[str, ApplicationSession] = {}
+        self.models = ModelHandlers(bus, models, self._account)
+        self.health_checks: dict[str, HealthCheck] = {}
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self._name
+
+    @property
+    def bus(self) -> abc.MessageBus:
+        """Its bus."""
+        return self._bus
+
+    @property
+    def context_store(self) -> abc.ContextStore:
+        """Its context store.
+
+        Raises:
+            PluginNotFoundError: it has none.
+        """
+        if self._store is None:
+            raise PluginNotFoundError("context store", "", (), (), "llmgine-context")
+        return self._store
+
+    @property
+    def state(self) -> Any:
+        """What it was given as `state`."""
+        return self._state
+
+    @property
+    def observability(self) -> ObservabilityClient:
+        """Its own logs, metrics and spans."""
+        return self._telemetry
+
+    def llm(self, name: str = "default") -> abc.LanguageModel:
+        """The model configured under that name; its calls go through the bus.
+
+        Raises:
+            PluginNotFoundError: no model is configured under that name.
+        """
+        model = self.models.find(name)
+        return BusModel(self._bus, name, model.provider, model.model)
+
+    def health(self) -> Health:
+        """How it is: the bus, every observability handler, and what plugins check."""
+        stats = self._bus.stats()
+        checks: dict[str, Mapping[str, Any]] = {
+            "bus": {"ok": True, "sessions": stats.sessions, **attrs.asdict(stats.total)}
+        }
+        for handler in self._handlers:
+            books = handler.stats()
+            checks[f"observability.{handler.name}"] = {"ok": not books.failed, **attrs.asdict(books)}
+        for name, check in self.health_checks.items():
+            checks[name] = _checked(check)
+        return Health(ok=all(bool(c.get("ok")) for c in checks.values()), checks=checks)
+
+    def session(self, id: str | None = None, *, join: bool = False) -> ApplicationSession:
+        """A session, opened by `async with`; see `MessageBus.session`."""
+        return ApplicationSession(self, self._bus.session(id, join=join), join=join)
+
+    def session_of(self, message: Message) -> ApplicationSession:
+        """The open session that the message belongs to, or a light one for it where none is open here.
+
+        Raises:
+            ValueError: the message bears no session id.
+        """
+        if message.session_id is None:
+            raise ValueError(f"{type(message).__name__} belongs to no session; send it through one: session.execute(…)")
+        found = self._sessions.get(message.session_id)
+        return found or ApplicationSession(self, _LightSession(self._bus, message))
+
+    def make_tools(self, session: ApplicationSession) -> abc.ToolManager:
+        """A session's tool manager, with the application's tools.
+
+        Raises:
+            PluginNotFoundError: the application has no tool manager.
+        """
+        if self._tool_managers is None:
+            raise PluginNotFoundError("tool manager", "", (), (), "llmgine-tools")
+        manager = self._tool_managers(session)
+        for tool in self.tools:
+            manager.register_tool(tool)
+        return manager
+
+    def opened(self, session: ApplicationSession) -> ApplicationSession:
+        """Keep an open session; the one that is kept already, where it was joined."""
+        return self._sessions.setdefault(session.id, session)
+
+    def closed(self, session: ApplicationSession) -> None:
+        """Forget a session that has ended."""
+        self._sessions.pop(session.id, None)
+
+    def _account(self, session_id: str | None, usage: Usage) -> None:
+        if session_id in self._sessions:
+            self._sessions[session_id].add_usage(usage)
+
+
+def _checked(check: HealthCheck) -> dict[str, Any]:
+    try:
+        return check()
+    except Exception as error:  # a check that fails is an answer, not a fault of who asks
+        return {"ok": False, "error": f"{type(error).__name__}: {error}"}
+
+
+@attrs.frozen
+class BoundHistory:
+    """The context store, bound to one session."""
+
+    store: abc.ContextStore
+    session_id: str
+
+    async def add(self, message: ChatMessage) -> int:
+        """Append one message and return the new version."""
+        return await self.store.add_message(self.session_id, message)
+
+    async def add_all(self, messages: Sequence[ChatMessage], *, expected_version: int | None = None) -> int:
+        """Append messages, all or none, and return the new version.
+
+        Raises:
+            ContextConflictError: the history's version is not the expected one.
+        """
+        return await self.store.add_messages(self.session_id, messages, expected_version=expected_version)
+
+    async def messages(self, *, limit: int | None = None) -> tuple[ChatMessage, ...]:
+        """The history, oldest first; at most `limit`, the newest, in whole groups."""
+        return await self.store.get_context(self.session_id, limit=limit)
+
+    async def clear(self) -> None:
+        """Forget it."""
+        await self.store.clear_context(self.session_id)
+
+
+class _LightSession:
+    """A session's verbs for a message whose session is not open here; what needs an open session is refused."""
+
+    closed = False
+
+    def __init__(self, bus: abc.MessageBus, message: Message) -> None:
+        self._bus, self._message = bus, message
+        self.id = cast("str", message.session_id)
+
+    async def aclose(self) -> None:
+        """Nothing is open here, so nothing needs closing."""
+
+    async def execute(self, command: Command[R], *, timeout: float | None = None) -> R:
+        with handling(self._message):
+            return await self._bus.execute(command, timeout=timeout)
+
+    @asynccontextmanager
+    async def stream(self, command: StreamCommand[T], *, timeout: float | None = None) -> AsyncIterator[AsyncIterator[T]]:
+        with handling(self._message):
+            stream = self._bus.stream(command, timeout=timeout)
+            items = await stream.__aenter__()
+        try:
+            yield items
+        finally:
+            await stream.__aexit__(*sys.exc_info())
+
+    async def publish(self, event: Event, *, ttl: float | None = None) -> None:
+        with handling(self._message):
+            await self._bus.publish(event, ttl=ttl)
+
+    def _refuse(self, *args: Any, **options: Any) -> Any:
+        raise SessionClosedError(self.id)
+
+    register_command_handler = register_event_handler = expect = schedule = start_soon = _refuse
+
+
+class _Shared:
+    """What all that joined one session have in common."""
+
+    def __init__(self) -> None:
+        self.tools: abc.ToolManager | None = None
+        self.usage = Usage()
+
+
+class ApplicationSession:
+    """A bus session with the application's tools, history and usage."""
+
+    def __init__(self, app: Application, session: abc.BusSession | _LightSession, *, join: bool = False) -> None:
+        self._app, self._session, self._join = app, session, join
+        self._shared = _Shared()
+
+    @property
+    def id(self) -> str:
+        """The session's id."""
+        return self._session.id
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session has ended."""
+        return self._session.closed
+
+    @property
+    def app(self) -> Application:
+        """The application."""
+        return self._app
+
+    @property
+    def tools(self) -> abc.ToolManager:
+        """This session's tools.
+
+        Raises:
+            PluginNotFoundError: the application has no tool manager.
+        """
+        if self._shared.tools is None:
+            self._shared.tools = self._app.make_tools(self)
+        return self._shared.tools
+
+    @property
+    def history(self) -> BoundHistory:
+        """This session's history.
+
+        Raises:
+            PluginNotFoundError: the application has no context store.
+        """
+        return BoundHistory(self._app.context_store, self.id)
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens that the session's model calls have cost so far."""
+        return self._shared.usage
+
+    def add_usage(self, usage: Usage) -> None:
+        """Count what a model call of the session cost."""
+        self._shared.usage += usage
+
+    async def __aenter__(self) -> Self:
+        await cast("abc.BusSession", self._session).__aenter__()
+        self._shared = self._app.opened(self)._shared
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        try:
+            return await cast("abc.BusSession", self._session).__aexit__(kind, error, traceback)
+        finally:
+            if self.closed:
+                self._app.closed(self)
+
+    async def aclose(self) -> None:
+        """End the session, as leaving its `async with` does."""
+        await self._session.aclose()
+        self._app.closed(self)
+
+    # the bus's verbs; see `MessageBus`
+
+    def register_command_handler(
+        self,
+        command_type: type[Command[R]] | type[StreamCommand[R]],
+        handler: Callable[[Any], Any],
+        *,
+        timeout: float | None = None,
+    ) -> abc.Registration:
+        """Let `handler` answer the session's commands of this type."""
+        return self._session.register_command_handler(command_type, handler, timeout=timeout)
+
+    def register_event_handler(
+        self,
+        event_type: type[E],
+        handler: Callable[[E], Any],
+        *,
+        where: Callable[[E], bool] | None = None,
+        timeout: float | None = None,
+        retry: Retry | None = None,
+        in_thread: bool = False,
+    ) -> abc.Registration:
+        """Let `handler` see the session's events of this type."""
+        return self._session.register_event_handler(
+            event_type, handler, where=where, timeout=timeout, retry=retry, in_thread=in_thread
+        )
+
+    async def execute(self, command: Command[R], *, timeout: float | None = None) -> R:
+        """Have the session's handler, else the bus's, answer."""
+        return await self._session.execute(command, timeout=timeout)
+
+    def stream(
+        self, command: StreamCommand[T], *, timeout: float | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[T]]:
+        """Have the session's handler, else the bus's, answer with a stream."""
+        return self._session.stream(command, timeout=timeout)
+
+    async def publish(self, event: Event, *, ttl: float | None = None) -> None:
+        """Give the event to the bus as one of this session."""
+        await self._session.publish(event, ttl=ttl)
+
+    def expect(
+        self, event_type: type[E], *, where: Callable[[E], bool] | None = None, timeout: float | None = None
+    ) -> Awaitable[E]:
+        """The next event of this type in this session."""
+        return self._session.expect(event_type, where=where, timeout=timeout)
+
+    def schedule(self, event: Event, *, delay: float) -> abc.ScheduledEvent:
+        """Publish the event in this session after `delay` seconds."""
+        return self._session.schedule(event, delay=delay)
+
+    def start_soon(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> None:
+        """Run a coroutine function in the background until the session ends."""
+        self._session.start_soon(function, *args)

@@ -1,0 +1,785 @@
+"""`MessageBus`: commands to their one handler, events to all that subscribed, in memory and in one process."""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import logging
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from types import TracebackType
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+import anyio
+import attrs
+
+from llmgine_core import events
+from llmgine_core._delivery import Dispatcher, Frame, current_frame, in_frame
+from llmgine_core._loop import EventLoop
+from llmgine_core._registry import CommandHandler, HandlerRegistry, Subscription, total
+from llmgine_core._session import BusSession, SessionState
+from llmgine_core._stream import AnswerStream
+from llmgine_core.abc import EventTap, Middleware, Registration, ScheduledEvent
+from llmgine_core.contracts import (
+    BusStats,
+    Command,
+    ErrorInfo,
+    Event,
+    Message,
+    Outcome,
+    Retry,
+    StopReport,
+    StreamCommand,
+    current_message,
+    lifecycle_header,
+)
+from llmgine_core.contracts.header import complete_header
+from llmgine_core.errors import BusClosedError, QueueFullError
+
+__all__ = ["MessageBus"]
+
+_logger = logging.getLogger("llmgine.bus")
+_current_bus: contextvars.ContextVar[MessageBus] = contextvars.ContextVar("llmgine_bus")
+
+R = TypeVar("R")
+T = TypeVar("T")
+E = TypeVar("E", bound=Event)
+
+
+@contextmanager
+def as_current(bus: Any) -> Iterator[None]:
+    """Make `MessageBus.current()` return this bus, in the caller's context and those copied from it."""
+    token = _current_bus.set(bus)
+    try:
+        yield
+    finally:
+        try:
+            _current_bus.reset(token)
+        except ValueError:  # left in another context than entered, where the variable was never set
+            _logger.debug("the application was left in another context than it was entered in")
+
+
+class MessageBus:
+    """Carries commands to their one handler and events to all that subscribed.
+
+    Args:
+        capacity: most deliveries that may wait; beyond it publishers wait their turn, and publications below an event
+            handler, which must not wait, use a reserve of twice as many.
+    """
+
+    _shared: ClassVar[MessageBus | None] = None
+    _shared_lock: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(self, *, capacity: int = 10_000) -> None:
+        if capacity < 1:
+            raise ValueError(f"capacity must be at least 1, not {capacity}")
+        self._capacity = capacity
+        self._state = "new"
+        self._registry = HandlerRegistry()
+        self._dispatcher = Dispatcher(self._registry, self.emit, self.listens, self._let_publishers_in)
+        self._middleware: list[Middleware] = []
+        self._taps: list[_Tap] = []
+        self._expectations: weakref.WeakSet[_Expectation[Any]] = weakref.WeakSet()
+        self._waiting: deque[anyio.Event] = deque()
+        self._granted = 0
+        self._running: dict[anyio.CancelScope, Frame | None] = {}
+        self._streams: set[AnswerStream[Any]] = set()
+        self._accepted = self._refused = self._executed = 0
+        self.open_sessions: dict[str, SessionState] = {}
+
+    @classmethod
+    def shared(cls) -> MessageBus:
+        """The one bus of this process, made at the first call and not started."""
+        with MessageBus._shared_lock:
+            if MessageBus._shared is None:
+                MessageBus._shared = MessageBus()
+            return MessageBus._shared
+
+    @classmethod
+    def current(cls) -> MessageBus:
+        """The bus of the application that runs here.
+
+        Raises:
+            LookupError: no application runs in this context.
+        """
+        try:
+            return _current_bus.get()
+        except LookupError:
+            raise LookupError("no application runs here; enter an ApplicationBootstrap first") from None
+
+    # starting and stopping
+
+    async def start(self) -> None:
+        """Begin to take work; without effect on a running bus. After a stop, the bus opens anew on the running loop."""
+        if self._state in ("starting", "running"):
+            return
+        if self._state == "stopping":
+            raise BusClosedError("stopping", "a start")
+        self._state = "starting"
+        self._loop = EventLoop()
+        self._stop_asked, self._ended, self._stopped = anyio.Event(), anyio.Event(), anyio.Event()
+        opened = anyio.Event()
+        self._loop.spawn(functools.partial(self._own, opened))
+        await opened.wait()
+
+    async def _own(self, opened: anyio.Event) -> None:
+        """Own the bus's tasks: this is a task of the loop, so start and stop may come from anywhere."""
+        try:
+            async with anyio.create_task_group() as tasks:
+                self._tasks = tasks
+                self._dispatcher.open(tasks)
+                self._state = "running"
+                opened.set()
+                await self._stop_asked.wait()
+                tasks.cancel_scope.cancel()
+        finally:
+            self._state = "stopped"
+            self._dispatcher.forget_lanes()
+            self._ended.set()
+
+    async def stop(self, *, drain: float = 10.0) -> StopReport:
+        """Take no more work, finish what was accepted, cancel the rest. Idempotent.
+
+        From inside a handler it asks for the stop and returns, since the stop waits for that handler.
+
+        Args:
+            drain: seconds for what was accepted.
+
+        Returns:
+            What had to be left.
+        """
+        if self._state in ("new", "stopped"):
+            return StopReport()
+        if self._state == "stopping":
+            if self.frame() is None:
+                await self._stopped.wait()
+            return StopReport()
+        self._state = "stopping"
+        if self.frame() is not None:
+            contextvars.Context().run(self._loop.spawn, functools.partial(self._stop_later, drain))
+            return StopReport()
+        return await self._stop(drain)
+
+    async def _stop_later(self, drain: float) -> None:
+        await self._stop(drain)
+
+    async def _stop(self, drain: float) -> StopReport:
+        with anyio.CancelScope(shield=True):
+            discarded = self._discarded()
+            self._turn_waiters_away()
+            with anyio.move_on_after(drain):
+                for state in list(self.open_sessions.values()):
+                    await BusSession.of(self, state).aclose()
+                await self._dispatcher.wait_until(lambda: not (self._dispatcher.pending or self._running))
+            left = self._dispatcher.pending
+            cancelled = self._cancel_rest()
+            self._state = "stopped"
+            self._stop_asked.set()
+            await self._ended.wait()
+            self.open_sessions.clear()
+            self._stopped.set()
+            return StopReport(left=left, discarded=self._discarded() - discarded, cancelled=cancelled)
+
+    def _turn_waiters_away(self) -> None:
+        for waiter in self._waiting:
+            waiter.set()
+        for expectation in list(self._expectations):
+            expectation.fail(BusClosedError("stopping"))
+
+    def _cancel_rest(self) -> int:
+        busy = self._dispatcher.pending - self._dispatcher.queued
+        self._dispatcher.discard_queues()
+        for scope in list(self._running):
+            scope.cancel()
+        for stream in list(self._streams):
+            stream.fail(BusClosedError("stopped"))
+        return busy + len(self._running) + len(self._streams)
+
+    def _discarded(self) -> int:
+        return total(self._registry.stats().values()).discarded
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    # registering
+
+    def register_command_handler(
+        self,
+        command_type: type[Command[R]] | type[StreamCommand[R]],
+        handler: Callable[[Any], Any],
+        *,
+        timeout: float | None = None,
+    ) -> CommandHandler:
+        """Let `handler` answer commands of exactly this type, wherever no session's handler shadows it.
+
+        Args:
+            command_type: a subclass of `Command` or `StreamCommand`.
+            handler: a coroutine function of the command; for a `StreamCommand` an async generator function.
+            timeout: seconds that one command may take.
+
+        Raises:
+            DuplicateHandlerError: the bus has a handler for the type.
+            TypeError: `handler` is not of that kind.
+        """
+        return self.add_command(command_type, handler, None, timeout)
+
+    def register_event_handler(
+        self,
+        event_type: type[E],
+        handler: Callable[[E], Any],
+        *,
+        where: Callable[[E], bool] | None = None,
+        timeout: float | None = None,
+        retry: Retry | None = None,
+        in_thread: bool = False,
+    ) -> Subscription[Any]:
+        """Let `handler` see every event of this type and of its subclasses, in all sessions.
+
+        Args:
+            event_type: `Event` for all.
+            handler: a function or coroutine function of the event.
+            where: only events for which this is true.
+            timeout: seconds that one attempt may take.
+            retry: how often to try again; by default not at all.
+            in_thread: run a plain function in a worker thread, since it would block the loop.
+
+        Raises:
+            TypeError: `event_type` is no event class, or `in_thread` is asked of a coroutine function.
+        """
+        return self.add_subscription(
+            event_type, handler, None, where=where, timeout=timeout, retry=retry, in_thread=in_thread
+        )
+
+    def add_command(
+        self, command_type: Any, handler: Callable[..., Any], scope: str | None, timeout: float | None
+    ) -> CommandHandler:
+        """Register a command handler of the bus or of a session."""
+        return self._registry.add_command(command_type, handler, scope, timeout)
+
+    def add_subscription(
+        self, event_type: Any, handler: Callable[..., Any], scope: str | None, **options: Any
+    ) -> Subscription[Any]:
+        """Register an event handler of the bus or of a session."""
+        return self._registry.add_subscription(
+            event_type, handler, scope=scope, discard=self._dispatcher.discard, **options
+        )
+
+    def add_middleware(self, middleware: Middleware) -> None:
+        """Wrap every `execute` and every acceptance of an event in `async def middleware(message, call_next)`.
+
+        The first added is the outermost. An event that it does not pass on is not accepted.
+        """
+        self._middleware.append(middleware)
+
+    def add_tap(self, tap: EventTap) -> Registration:
+        """Show every accepted event to `tap`, before its delivery; it must neither block nor raise."""
+        registered = _Tap(tap, self._taps)
+        self._taps.append(registered)
+        return registered
+
+    def listens(self, event_type: type[Event], *, exactly: bool = False) -> bool:
+        """Whether anybody would see an event of this type.
+
+        Args:
+            event_type: the type.
+            exactly: count only who subscribed to this very type, for events too many to show to everybody.
+        """
+        if exactly:
+            return any(s.event_type is event_type for s in self._registry.living())
+        return bool(self._taps) or self._registry.subscribed(event_type) or bool(self._expectations)
+
+    # commands
+
+    async def execute(self, command: Command[R], *, timeout: float | None = None) -> R:
+        """Have the command's handler answer, in the caller's task and context.
+
+        Args:
+            command: the command.
+            timeout: seconds to wait at most; the command's own deadline and its handler's timeout count too.
+
+        Returns:
+            The handler's answer.
+
+        Raises:
+            HandlerNotFoundError: no handler is registered.
+            BusClosedError: the bus does not run, or was stopped meanwhile.
+            TimeoutError: the time is up.
+            Exception: whatever the handler raises, unchanged.
+        """
+        return await self.execute_in(None, command, timeout)
+
+    async def execute_in(self, session_id: str | None, command: Command[R], timeout: float | None) -> R:
+        """`execute`, from the bus (None) or a session."""
+        if not isinstance(command, Command):
+            raise TypeError(f"execute() takes a Command, not {command!r}; events are published, StreamCommands streamed")
+        self.admit()
+        self._complete(command, session_id)
+        answer: R = await self._through_middleware(command, functools.partial(self._answer, session_id, timeout))
+        return answer
+
+    async def _answer(self, session_id: str | None, timeout: float | None, command: Any) -> Any:
+        self._complete(command, session_id)
+        registration = self._registry.find_command(command)
+        self._executed += 1
+        tells = _CommandTeller(self, command, registration)
+        scope = anyio.CancelScope(deadline=_deadline(command, timeout, registration.timeout))
+        self._running[scope] = self.frame()
+        tells.started()
+        try:
+            with scope, in_frame(self._dispatcher, command, delivery=False):
+                answer = await registration.handler(command)
+                tells.ended(Outcome.OK, answer)
+                return answer
+        except BaseException as error:
+            tells.ended(_outcome_of(error), None, error)
+            raise
+        finally:
+            del self._running[scope]
+            self.check_idle()
+        # only a cancelled scope of our own gets here: the time is up, or the bus was stopped
+        refusal = BusClosedError("stopped") if self._stop_asked.is_set() else TimeoutError(_late(command))
+        tells.ended(Outcome.TIMEOUT if isinstance(refusal, TimeoutError) else Outcome.CANCELLED, None, refusal)
+        raise refusal
+
+    def stream(
+        self, command: StreamCommand[T], *, timeout: float | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[T]]:
+        """Have the command's handler answer with a stream: `async with bus.stream(command) as items`.
+
+        The handler's generator runs in a task of its own, a few items ahead of the reader. Leaving the block early closes
+        it and waits for its `finally`.
+
+        Raises:
+            HandlerNotFoundError: on entry: no handler is registered.
+            BusClosedError: the bus does not run, or was stopped meanwhile.
+            TimeoutError: while iterating: the time is up.
+            Exception: while iterating: whatever the handler raises, unchanged.
+        """
+        return self.stream_in(None, command, timeout)
+
+    def stream_in(
+        self, state: SessionState | None, command: StreamCommand[T], timeout: float | None
+    ) -> AnswerStream[T]:
+        """`stream`, from the bus (None) or a session."""
+        if not isinstance(command, StreamCommand):
+            raise TypeError(f"stream() takes a StreamCommand, not {command!r}")
+        tellers: list[_CommandTeller] = []
+
+        def start() -> AsyncIterator[T]:
+            self.admit()
+            self._complete(command, state.id if state else None)
+            registration = self._registry.find_command(command)
+            self._executed += 1
+            self._streams.add(stream)
+            tellers.append(_CommandTeller(self, command, registration))
+            tellers[0].started()
+            if registration.timeout is not None:
+                stream.limit(registration.timeout)
+            return _framed(self._dispatcher, command, registration.handler)
+
+        def closed(ended: AnswerStream[Any], error: BaseException | None) -> None:
+            self._streams.discard(ended)
+            if state is not None:
+                state.scopes.discard(ended.scope)
+            tellers[0].ended(Outcome.OK if error is None else _outcome_of(error), None, error)
+            self.check_idle()
+
+        stream = AnswerStream(start, self.spawn, closed, timeout)
+        if state is not None:
+            state.scopes.add(stream.scope)
+        return stream
+
+    # events
+
+    async def publish(self, event: Event, *, ttl: float | None = None) -> None:
+        """Give the event to the bus. Returns when it is accepted, not when it is handled.
+
+        Args:
+            event: the event.
+            ttl: seconds after which a delivery that has not begun expires.
+
+        Raises:
+            BusClosedError: the bus does not run.
+            QueueFullError: inside an event handler, when the reserve is used up too.
+        """
+        await self.publish_in(None, event, ttl)
+
+    async def publish_in(
+        self, session_id: str | None, event: Event, ttl: float | None, *, check: Callable[[], Any] | None = None
+    ) -> None:
+        """`publish`, from the bus (None) or a session, which is checked first."""
+        try:
+            if not isinstance(event, Event):
+                raise TypeError(f"publish() takes an Event, not {event!r}; commands are executed")
+            self.admit()
+            if check is not None:
+                check()
+            self._complete(event, session_id)
+            taken: list[Event] = []
+            await self._through_middleware(event, functools.partial(self._take, session_id, ttl, taken))
+            self._refused += not taken  # a middleware kept it
+        except BaseException:
+            self._refused += 1
+            raise
+
+    async def _take(self, session_id: str | None, ttl: float | None, taken: list[Event], event: Any) -> None:
+        self._complete(event, session_id)
+        await self._wait_for_room()
+        self._accept(event, ttl)
+        taken.append(event)
+
+    def publish_from_thread(self, event: Event, *, ttl: float | None = None) -> None:
+        """`publish` for a thread outside the event loop; returns when the event is accepted.
+
+        Raises:
+            The same as `publish`; RuntimeError on the loop's own thread, which would wait for itself.
+        """
+        if self._state != "running":
+            raise BusClosedError(self._state)
+        if self._loop.is_here:
+            raise RuntimeError("publish_from_thread() is for other threads; here, await publish()")
+        self._loop.run(functools.partial(self.publish, event, ttl=ttl))
+
+    def emit(self, event: Event) -> None:
+        """Publish without waiting and without failing, from any thread: for telemetry. What finds no room is counted."""
+        complete_header(event, None, current_message())
+        if self._state not in ("running", "stopping"):
+            self._show(event)  # how something ended that a stop cut short is still worth seeing
+            return
+        if self._loop.is_here:
+            self._emit_here(event)
+            return
+        context = contextvars.copy_context()
+        try:
+            self._loop.call_soon(functools.partial(context.run, self._emit_here, event))
+        except RuntimeError:  # the loop ended without a stop of the bus; nobody is left to hear of it
+            self._refused += 1
+
+    def _emit_here(self, event: Event) -> None:
+        if self._dispatcher.queued < self._reserve:
+            self._accept(event, None)
+        else:
+            self._accepted += 1
+            self._show(event)
+            self._dispatcher.drop(event)
+
+    def _accept(self, event: Event, ttl: float | None) -> None:
+        self._accepted += 1
+        self._show(event)
+        self._dispatcher.accept(event, ttl, contextvars.copy_context())
+
+    def _show(self, event: Event) -> None:
+        for tap in list(self._taps):
+            try:
+                tap.function(event)
+            except Exception:
+                _logger.exception("the tap %s failed on %s", tap.name, event.type_name)
+        for expectation in list(self._expectations):
+            expectation.offer(event)
+
+    def expect(
+        self, event_type: type[E], *, where: Callable[[E], bool] | None = None, timeout: float | None = None
+    ) -> Awaitable[E]:
+        """The next event of this type accepted after this call; await the result to wait for it.
+
+        Raises:
+            TimeoutError: when awaited: the time is up.
+            BusClosedError: at once if the bus does not run; when awaited, if it stops.
+        """
+        self.admit()
+        expectation = _Expectation(event_type, where, timeout)
+        self._expectations.add(expectation)
+        return expectation
+
+    def schedule(self, event: Event, *, delay: float) -> ScheduledEvent:
+        """Publish the event after `delay` seconds, unless the bus stops before.
+
+        Raises:
+            BusClosedError: the bus does not run.
+        """
+        return self.schedule_in(None, event, delay)
+
+    def schedule_in(self, state: SessionState | None, event: Event, delay: float) -> ScheduledEvent:
+        """`schedule`, from the bus (None) or a session."""
+        self.admit()
+        self._complete(event, state.id if state else None)
+        scheduled = _Scheduled()
+        if state is not None:
+            state.scopes.add(scheduled.scope)
+        self.spawn(self._publish_later, state, scheduled, event, delay)
+        return scheduled
+
+    async def _publish_later(
+        self, state: SessionState | None, scheduled: _Scheduled, event: Event, delay: float
+    ) -> None:
+        try:
+            with scheduled.scope:
+                await anyio.sleep(delay)
+                await self.publish(event)
+        except BusClosedError:
+            _logger.debug("%s was due while the bus stopped", event.type_name)
+        finally:
+            if state is not None:
+                state.scopes.discard(scheduled.scope)
+                self.check_idle()
+
+    # room
+
+    @property
+    def _reserve(self) -> int:
+        return 3 * self._capacity
+
+    async def _wait_for_room(self) -> None:
+        frame = self.frame()
+        if frame is not None and frame.deliveries:
+            if self._dispatcher.queued >= self._reserve:
+                raise QueueFullError(self._capacity, "an event handler's publications must not wait for room")
+            return
+        if not self._waiting and self._has_room():
+            return
+        turn = anyio.Event()
+        self._waiting.append(turn)
+        try:
+            await turn.wait()
+        except BaseException:
+            if turn.is_set():  # the turn came together with the cancellation: it is the next one's
+                self._granted -= 1
+            else:
+                self._waiting.remove(turn)
+            self._let_publishers_in()
+            raise
+        if self._state == "stopping" and turn in self._waiting:
+            self._waiting.remove(turn)
+            raise BusClosedError("stopping")
+        self._granted -= 1
+
+    def _has_room(self) -> bool:
+        return self._dispatcher.queued + self._granted < self._capacity
+
+    def _let_publishers_in(self) -> None:
+        while self._waiting and self._state == "running" and self._has_room():
+            self._granted += 1
+            self._waiting.popleft().set()
+
+    # sessions
+
+    def session(self, id: str | None = None, *, join: bool = False, drain: float = 5.0) -> BusSession:
+        """A session, opened by `async with`.
+
+        Args:
+            id: its id; by default a new one.
+            join: share the session of this id if it is open; the last to leave ends it.
+            drain: seconds that its queued events have at its end.
+
+        Raises:
+            SessionExistsError: on entry: the id is open and `join` is false.
+        """
+        return BusSession(self, id, join=join, drain=drain)
+
+    async def drain_session(self, session_id: str, seconds: float) -> None:
+        """Wait until the session's handlers have taken what they are owed."""
+        with anyio.move_on_after(seconds):
+            await self._dispatcher.wait_until(lambda: not self._dispatcher.pending_of(session_id))
+
+    async def end_session(self, state: SessionState, event: Event) -> None:
+        """Give up what is left of a session, tell of its end, and forget it."""
+        self._dispatcher.cancel_scope(state.id)
+        await self.drain_session(state.id, state.drain)
+        await self._dispatcher.wait_until(lambda: not state.scopes)
+        self.emit(event)
+        await self.drain_session(state.id, state.drain)
+        self._dispatcher.cancel_scope(state.id)
+        self._registry.end_scope(state.id)
+        self.open_sessions.pop(state.id, None)
+
+    # where the caller stands
+
+    def frame(self) -> Frame | None:
+        """The handler call of this bus in which the caller stands."""
+        return current_frame(self._dispatcher)
+
+    def admit(self) -> None:
+        """Let work in if the bus runs, or if it stops and the work comes from inside a handler.
+
+        Raises:
+            BusClosedError: otherwise.
+        """
+        if self._state == "running" or (self._state == "stopping" and self.frame() is not None):
+            return
+        raise BusClosedError(self._state)
+
+    def spawn(self, function: Callable[..., Any], *args: Any) -> None:
+        """Run a coroutine function as a task of the bus."""
+        self._tasks.start_soon(function, *args)
+
+    def check_idle(self) -> None:
+        """Wake whoever waits for something to end."""
+        self._dispatcher.check_idle()
+
+    def _complete(self, message: Message, session_id: str | None) -> None:
+        if session_id is not None and message.session_id not in (None, session_id):
+            raise ValueError(
+                f"{type(message).__name__} belongs to session {message.session_id!r} and cannot be sent through "
+                f"session {session_id!r}; send it through the bus"
+            )
+        complete_header(message, session_id, current_message())
+
+    async def _through_middleware(self, message: Message, last: Callable[[Any], Awaitable[Any]]) -> Any:
+        call: Callable[[Message], Awaitable[Any]] = last
+        for middleware in reversed(self._middleware):
+            call = functools.partial(_call_middleware, middleware, call)
+        return await call(message)
+
+    # looking
+
+    async def wait_idle(self, *, timeout: float | None = None) -> None:
+        """Wait until nothing is pending but what the caller itself is part of.
+
+        Raises:
+            TimeoutError: the time is up.
+        """
+        frame = self.frame()
+        own_deliveries, own_commands = (frame.deliveries, frame.commands) if frame else (0, 0)
+
+        def idle() -> bool:
+            return self._dispatcher.pending <= own_deliveries and len(self._running) <= own_commands
+
+        with anyio.fail_after(timeout):
+            await self._dispatcher.wait_until(idle)
+
+    def stats(self) -> BusStats:
+        """The books, as they stand."""
+        subscriptions = self._registry.stats()
+        return BusStats(
+            accepted=self._accepted,
+            refused=self._refused,
+            unmatched=self._dispatcher.unmatched,
+            executed=self._executed,
+            total=total(subscriptions.values()),
+            subscriptions=subscriptions,
+            sessions=len(self.open_sessions),
+        )
+
+
+async def _call_middleware(
+    middleware: Middleware, call_next: Callable[[Message], Awaitable[Any]], message: Message
+) -> Any:
+    return await middleware(message, call_next)
+
+
+async def _framed(dispatcher: Dispatcher, command: Message, handler: Callable[[Any], Any]) -> AsyncIterator[Any]:
+    with in_frame(dispatcher, command, delivery=False):
+        async for item in handler(command):
+            yield item
+
+
+def _deadline(command: Message, *seconds: float | None) -> float:
+    """The earliest of the command's own deadline and the timeouts, on the event loop's clock."""
+    left = [s for s in seconds if s is not None]
+    if command.deadline is not None:
+        left.append(command.deadline.timestamp() - time.time())
+    return anyio.current_time() + min(left) if left else float("inf")
+
+
+def _late(command: Message) -> str:
+    return f"{type(command).__qualname__} was not answered in time"
+
+
+def _outcome_of(error: BaseException) -> Outcome:
+    if isinstance(error, TimeoutError):
+        return Outcome.TIMEOUT
+    return Outcome.ERROR if isinstance(error, Exception) else Outcome.CANCELLED
+
+
+class _CommandTeller:
+    """Publishes a command's started and result events, if anybody listens."""
+
+    def __init__(self, bus: MessageBus, command: Message, registration: CommandHandler) -> None:
+        self._bus, self._command, self._handler = bus, command, registration.name
+        self._began = time.perf_counter()
+
+    def started(self) -> None:
+        if self._bus.listens(events.CommandStartedEvent):
+            self._emit(events.CommandStartedEvent(self._command.id, self._command.type_name, self._handler))
+
+    def ended(self, outcome: Outcome, answer: Any, error: BaseException | None = None) -> None:
+        if self._bus.listens(events.CommandResultEvent):
+            command, seconds = self._command, time.perf_counter() - self._began
+            info = None if error is None else ErrorInfo.from_exception(error)
+            self._emit(events.CommandResultEvent(command.id, command.type_name, outcome, seconds, answer, info))
+
+    def _emit(self, event: Event) -> None:
+        self._bus.emit(event.with_header(lifecycle_header(self._command)))
+
+
+@attrs.frozen(eq=False)
+class _Tap:
+    """A tap's registration."""
+
+    function: EventTap
+    _all: list[_Tap]
+
+    @property
+    def name(self) -> str:
+        return getattr(self.function, "__qualname__", repr(self.function))
+
+    def unregister(self) -> None:
+        if self in self._all:
+            self._all.remove(self)
+
+
+class _Scheduled:
+    """An event that will be published later."""
+
+    def __init__(self) -> None:
+        self.scope = anyio.CancelScope()
+
+    def cancel(self) -> None:
+        self.scope.cancel()
+
+
+class _Expectation(Generic[E]):
+    """What somebody waits for; the bus holds it weakly, so one that nobody awaits costs nothing."""
+
+    def __init__(self, event_type: type[E], where: Callable[[E], bool] | None, timeout: float | None) -> None:
+        self._type, self._where, self._timeout = event_type, where, timeout
+        self._settled = anyio.Event()
+        self._found: E | None = None
+        self._error: BaseException | None = None
+
+    def offer(self, event: Event) -> None:
+        if self._settled.is_set() or not isinstance(event, self._type):
+            return
+        try:
+            if self._where is not None and not self._where(event):
+                return
+            self._found = event
+        except Exception as error:  # the predicate is the waiting caller's: it is the one to hear of it
+            self._error = error
+        self._settled.set()
+
+    def fail(self, error: BaseException) -> None:
+        if not self._settled.is_set():
+            self._error = error
+            self._settled.set()
+
+    def __await__(self) -> Generator[Any, Any, E]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> E:
+        with anyio.fail_after(self._timeout):
+            await self._settled.wait()
+        if self._error is not None:
+            raise self._error
+        assert self._found is not None
+        return self._found

@@ -1,0 +1,86 @@
+"""The running event loop, asyncio's or trio's, as far as anyio does not cover it: tasks that nobody awaits, and threads."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any, TypeVar
+
+import anyio.from_thread
+import anyio.lowlevel
+
+__all__ = ["EventLoop", "run_in_context"]
+
+T = TypeVar("T")
+
+
+class EventLoop:
+    """A handle on the loop that runs the caller."""
+
+    def __init__(self) -> None:
+        self._thread = threading.get_ident()
+        self._trio: Any = _running_trio()
+        self._token: Any = self._trio.lowlevel.current_trio_token() if self._trio else asyncio.get_running_loop()
+        self._anyio_token = anyio.lowlevel.current_token()
+        self._owned: set[Any] = set()
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the caller is on the loop's thread."""
+        return threading.get_ident() == self._thread
+
+    def spawn(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a coroutine function as a task of the loop itself; the loop cancels it when it ends."""
+        context = contextvars.copy_context()
+        if self._trio:
+            self._trio.lowlevel.spawn_system_task(function, context=context)
+            return
+        task = self._token.create_task(function(), context=context)
+        self._owned.add(task)  # the loop itself holds its tasks weakly
+        task.add_done_callback(self._owned.discard)
+
+    def run(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run a coroutine function on the loop, from another thread, and wait for what it returns."""
+        return anyio.from_thread.run(function, token=self._anyio_token)
+
+    def call_soon(self, function: Callable[[], None]) -> None:
+        """Call a function on the loop soon; from any thread.
+
+        Raises:
+            RuntimeError: the loop has ended.
+        """
+        if self._trio:
+            try:
+                self._token.run_sync_soon(function)
+            except self._trio.RunFinishedError as error:
+                raise RuntimeError("the event loop has ended") from error
+        else:
+            self._token.call_soon_threadsafe(function)
+
+
+def _running_trio() -> Any:
+    trio = sys.modules.get("trio")  # unless trio has been imported, it cannot be what runs us
+    return trio if trio is not None and trio.lowlevel.in_trio_run() else None
+
+
+class run_in_context(Awaitable[T]):  # noqa: N801 - reads as a function: `await run_in_context(context, coroutine)`
+    """Await a coroutine so that its every step runs in the given context, whatever the task's own context is."""
+
+    def __init__(self, context: contextvars.Context, coroutine: Coroutine[Any, Any, T]) -> None:
+        self._context, self._coroutine = context, coroutine
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        run, coroutine = self._context.run, self._coroutine
+        step, argument = coroutine.send, None
+        while True:
+            try:
+                yielded = run(step, argument)
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
+            try:
+                step, argument = coroutine.send, (yield yielded)
+            except BaseException as error:  # thrown in by the loop: the coroutine decides what becomes of it
+                step, argument = coroutine.throw, error  # type: ignore[assignment]

@@ -1,0 +1,322 @@
+"""The plugin host: what is installed, which of it is selected, and how that is imported, checked and built."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from importlib import metadata
+from typing import Any, cast
+
+import attrs
+import pluggy
+
+from llmgine_core import abc
+from llmgine_core.config import Config, Selection
+from llmgine_core.errors import (
+    ConfigError,
+    PluginApiError,
+    PluginConflictError,
+    PluginError,
+    PluginLoadError,
+    PluginNotFoundError,
+)
+from llmgine_core.hookspecs import API_VERSION, KINDS, PROJECT, Build, HookSpecs
+from llmgine_core.observability import ObservabilityEventHandler
+
+__all__ = ["Plugin", "PluginEntry", "find_entry", "installed", "load_plugin", "unselected"]
+
+# What to install for the names that this project's own distributions offer.
+_PACKAGES = {
+    ("context_store", "memory"): "llmgine-context",
+    ("tool_manager", "default"): "llmgine-tools",
+    ("llm", "local"): "llmgine-llm-local",
+    ("observability", "console"): "llmgine-obs-console",
+    ("observability", "file"): "llmgine-obs-file",
+    ("observability", "otel"): "llmgine-obs-otel",
+    ("plugins", "agent"): "llmgine-agent",
+}
+
+_CONTRACTS: Mapping[str, type] = {
+    "bus": abc.MessageBus,
+    "context_store": abc.ContextStore,
+    "llm": abc.LanguageModel,
+    "observability": ObservabilityEventHandler,
+}
+
+
+# ── what is installed ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@attrs.frozen
+class PluginEntry:
+    """An entry point of one of our groups, as its distribution's metadata states it; nothing has been imported.
+
+    Attributes:
+        kind: the kind of plugin (`commands` for subcommands).
+        name: the entry's name.
+        target: `module` or `module:attribute`.
+        distribution: the distribution that offers it; empty where configuration names the module itself.
+        version: that distribution's version.
+    """
+
+    kind: str
+    name: str
+    target: str
+    distribution: str = ""
+    version: str = ""
+
+    def __str__(self) -> str:
+        origin = f"{self.distribution} {self.version}" if self.distribution else "named in the configuration"
+        return f"{self.kind} {self.name!r} ({origin}, {self.target})"
+
+
+@cache
+def _scan() -> tuple[PluginEntry, ...]:
+    groups = {kind.group: kind.name for kind in KINDS.values()} | {"llmgine.commands": "commands"}
+    found: list[PluginEntry] = []
+    for distribution in metadata.distributions():
+        for entry in distribution.entry_points:
+            if entry.group in groups:
+                name, version = distribution.metadata["Name"], distribution.version
+                found.append(PluginEntry(groups[entry.group], entry.name, entry.value, name, version))
+    return tuple(sorted(set(found), key=lambda e: (e.kind, e.name, e.distribution)))
+
+
+def installed(kind: str | None = None) -> tuple[PluginEntry, ...]:
+    """What is installed, by kind and name; the metadata is scanned once per process and nothing is imported."""
+    return tuple(entry for entry in _scan() if kind in (None, entry.kind))
+
+
+def find_entry(kind: str, use: str) -> PluginEntry:
+    """The entry that configuration means by `name`, `name@distribution` or `module:attribute`.
+
+    Raises:
+        PluginNotFoundError: nothing installed offers it.
+        PluginConflictError: two distributions do.
+    """
+    if ":" in use:
+        return PluginEntry(kind, use, use)
+    name, _, distribution = use.partition("@")
+    offered = installed(kind)
+    matches = [e for e in offered if e.name == name and distribution in ("", e.distribution)]
+    if not matches:
+        names = tuple(sorted({e.name for e in offered}))
+        near = tuple(difflib.get_close_matches(name, names, n=2))
+        raise PluginNotFoundError(KINDS[kind].noun, use, names, near, _PACKAGES.get((kind, name)))
+    if len(matches) > 1:
+        raise PluginConflictError(KINDS[kind].noun, name, tuple(e.distribution for e in matches))
+    return matches[0]
+
+
+def unselected(config: Config) -> tuple[PluginEntry, ...]:
+    """What is installed and could be selected, but is not."""
+    used = {(s.kind, s.use.partition("@")[0]) for s in config.selections()}
+    return tuple(e for e in installed() if e.kind != "commands" and (e.kind, e.name) not in used)
+
+
+# ── what is selected ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Plugin:
+    """A selected plugin: imported, checked, ready to build.
+
+    Args:
+        selection: what was asked for.
+        entry: where it was found; None for a ready object.
+        module: the plugin object.
+    """
+
+    def __init__(self, selection: Selection, entry: PluginEntry | None, module: Any) -> None:
+        self.selection, self.entry, self.module = selection, entry, module
+        self.loading_time = 0.0
+        self._host = pluggy.PluginManager(PROJECT)
+        self._host.add_hookspecs(HookSpecs)
+        self._register()
+
+    @property
+    def label(self) -> str:
+        """How messages speak of it."""
+        return str(self.entry) if self.entry else f"{self.selection.kind} {self.selection.name!r} ({self.module!r})"
+
+    def build(self, *, hook: str = "", **context: Any) -> Any:
+        """Make the configured instance, by the factory hook of its kind unless another is named.
+
+        Raises:
+            ConfigError: the settings do not fit the plugin's settings class.
+            PluginLoadError: the factory hook is missing, raises, or returns something else than its kind demands.
+        """
+        kind = KINDS[self.selection.kind]
+        logger = logging.getLogger(f"llmgine.plugin.{self.selection.name}")
+        build = Build(settings=self.settings(), name=self.selection.name, logger=logger, **context)
+        factory = hook or kind.factory
+        if not self.implements(factory):
+            raise self._fault(
+                f"it does not implement {factory}", f"a {kind.noun} plugin must; is the entry in the right group?"
+            )
+        return self.checked(self.call(factory, build=build), factory)
+
+    def settings(self) -> Any:
+        """The settings, as an instance of the plugin's settings class.
+
+        Raises:
+            ConfigError: they do not fit it.
+        """
+        settings_class = self.call("llmgine_settings") if self.implements("llmgine_settings") else None
+        given = dict(self.selection.settings)
+        if settings_class is not None:
+            return _structure(given, settings_class, self.selection)
+        if given:
+            known = f"{self.selection.kind} {self.selection.name!r} takes no settings"
+            raise ConfigError((f"{self.selection.source}: {known}, but was given {', '.join(sorted(given))}",))
+        return {}
+
+    def implements(self, hook: str) -> bool:
+        """Whether the plugin has that hook."""
+        return bool(getattr(self._host.hook, hook).get_hookimpls())
+
+    def call(self, hook: str, **arguments: Any) -> Any:
+        """Call a hook; None if the plugin does not have it.
+
+        Raises:
+            PluginLoadError: the hook raises, or is a coroutine function.
+        """
+        if not self.implements(hook):
+            return None
+        try:
+            result = getattr(self._host.hook, hook)(**arguments)
+        except (PluginError, ConfigError, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # SystemExit too: a plugin must not end the host
+            raise self._fault(f"{hook} raised {type(error).__name__}: {error}", _cure_for(error)) from error
+        spec = getattr(HookSpecs, hook)
+        if not spec.llmgine_spec["firstresult"]:
+            result = result[0] if result else None  # one plugin, one implementation
+        if inspect.iscoroutine(result):
+            result.close()
+            raise self._fault(f"{hook} is a coroutine function", "hooks are plain functions; await in what they return")
+        return result
+
+    def _register(self) -> None:
+        offered = getattr(self.module, "__llmgine_api__", API_VERSION)
+        if offered != API_VERSION:
+            raise PluginApiError(self.label, offered, API_VERSION)
+        known = [name for name in vars(HookSpecs) if name.startswith("llmgine_")]
+        try:
+            self._host.register(self.module)
+            self._host.check_pending()
+        except (pluggy.PluginValidationError, ValueError) as error:
+            raise self._fault(str(error).splitlines()[-1].strip(), self._hook_cure(known)) from error
+
+    def _hook_cure(self, known: list[str]) -> str:
+        marked = [n for n in dir(self.module) if hasattr(getattr(self.module, n, None), f"{PROJECT}_impl")]
+        strange = [n for n in marked if n not in known]
+        near = [f"{n} → {m}" for n in strange for m in difflib.get_close_matches(n, known, n=1)]
+        return f"rename {', '.join(near)}" if near else "see the hooks' signatures in llmgine_core.hookspecs.HookSpecs"
+
+    def checked(self, result: Any, hook: str) -> Any:
+        """What was made, if it is what the plugin's kind demands.
+
+        Raises:
+            PluginLoadError: it is not.
+        """
+        contract = _CONTRACTS.get(self.selection.kind)
+        if self.selection.kind == "plugins":
+            good, wanted = hasattr(result, "redact"), "a Redactor"
+        elif contract is None:
+            good, wanted = callable(result), "a callable that makes a session's tool manager"
+        elif contract is ObservabilityEventHandler:
+            good, wanted = isinstance(result, contract), "an ObservabilityEventHandler"
+        else:
+            missing = _missing(result, contract)
+            good, wanted = not missing, f"a {contract.__name__} (without {', '.join(missing)} it is none)"
+        if not good:
+            raise self._fault(f"{hook} returned {result!r}", f"it must return {wanted}")
+        return result
+
+    def _fault(self, what: str, cure: str) -> PluginLoadError:
+        return PluginLoadError(what, self.label, cure)
+
+
+def load_plugin(selection: Selection, config: Config) -> Plugin:
+    """Import and check a selected plugin.
+
+    Raises:
+        PluginNotFoundError: nothing installed offers it.
+        PluginConflictError: two distributions do.
+        PluginLoadError: it is denied, cannot be imported, or its hooks are not what they should be.
+        PluginApiError: it was written for another version of the interface.
+    """
+    began = time.perf_counter()
+    entry = find_entry(selection.kind, selection.use)
+    _check_allowed(entry, config)
+    plugin = Plugin(selection, entry, _import(entry))
+    plugin.loading_time = time.perf_counter() - began
+    return plugin
+
+
+def _check_allowed(entry: PluginEntry, config: Config) -> None:
+    denied = entry.distribution in config.deny
+    if denied or (config.allow is not None and entry.distribution not in config.allow):
+        which = "deny names" if denied else "allow does not name"
+        raise PluginLoadError(
+            f"{which} its distribution", str(entry), "change `allow` or `deny`, or select another plugin"
+        )
+
+
+def _import(entry: PluginEntry) -> Any:
+    module, _, attribute = entry.target.partition(":")
+    try:
+        target: Any = importlib.import_module(module)
+        for part in attribute.split(".") if attribute else ():
+            target = getattr(target, part)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit too: a plugin must not end the host
+        what = f"importing it raised {type(error).__name__}: {error}"
+        raise PluginLoadError(what, str(entry), _cure_for(error)) from error
+    return target
+
+
+def _cure_for(error: BaseException) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f"install what offers the module {error.name!r}, or select another plugin"
+    return "fix or upgrade the distribution, or select another plugin"
+
+
+def _missing(result: Any, contract: type) -> list[str]:
+    wanted = [n for c in contract.__mro__ for n in vars(c) if not n.startswith("_")]
+    return sorted({name for name in wanted if not hasattr(result, name)})
+
+
+def _structure(given: dict[str, Any], settings_class: type[Any], selection: Selection) -> Any:
+    """Read settings into the plugin's class, naming every fault with its source and key."""
+    from cattrs import Converter, transform_error
+
+    where = f"{selection.source}: {selection.kind} {selection.name!r}"
+    known = [field.name for field in attrs.fields(settings_class)]
+    strange = [_unknown_setting(where, key, known) for key in given if key not in known]
+    if strange:
+        raise ConfigError(tuple(strange))
+    converter = Converter()
+    converter.register_structure_hook(bool, _strict_bool)
+    try:
+        return converter.structure(given, settings_class)
+    except Exception as error:  # a group of whatever the class's own validators raise
+        raise ConfigError(tuple(f"{where}: {fault}" for fault in transform_error(error, path="$"))) from error
+
+
+def _unknown_setting(where: str, key: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"{where}: unknown setting {key!r}{hint}; known: {', '.join(known) or 'none'}"
+
+
+def _strict_bool(value: Any, _: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"true or false is wanted, not {value!r}")
+    return value

@@ -1,0 +1,328 @@
+"""`ApplicationBootstrap`: from configuration to a running application, and back."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from llmgine_core import abc
+from llmgine_core._application import Application
+from llmgine_core._bus import as_current
+from llmgine_core._plugins import Plugin, load_plugin, unselected
+from llmgine_core.config import Config, Selection, load_config
+from llmgine_core.contracts import ErrorInfo, Event, Outcome
+from llmgine_core.errors import ConfigError, LlmgineError, PluginError, PluginLoadError
+from llmgine_core.events import BootstrapReadyEvent, BootstrapStartEvent, BootstrapStopEvent, PluginLoadedEvent
+from llmgine_core.observability import ContentPolicy, ObservabilityEventHandler
+
+__all__ = ["ApplicationBootstrap"]
+
+_logger = logging.getLogger("llmgine.bootstrap")
+_STEP = 120.0
+_CLOSING = 5.0
+
+
+class ApplicationBootstrap:
+    """Puts an application together and runs it inside `async with`.
+
+    Every plugin is given as a name, a pair `(name, {settings})`, a table with `use` and settings, or a ready object. What
+    is left out comes from the environment, `llmgine.toml`, `[tool.llmgine]`, the defaults, in this order.
+
+    Args:
+        name: the application's name.
+        bus: the message bus; by default `memory`.
+        context_store: where histories are kept; by default `memory`, if it is installed.
+        tool_manager: what makes the sessions' tool managers; by default `default`, if it is installed.
+        llm: one model, called `default`, or several by name.
+        observability: handlers, in order.
+        plugins: everything else, in order.
+        tools: functions that every session offers to models.
+        handlers: pairs of a command or event class and its handler.
+        state: anything; handlers and tools find it as `app.state`.
+        content: whether observability writes content (what users, models and tools say) in full; by default not.
+        config: a TOML file, or what one would say, in the place of `llmgine.toml`.
+        discover: whether to look at the environment, at files and at the defaults.
+
+    Raises:
+        ConfigError: on entry: every fault of the configuration and of plugins' settings.
+        PluginError: on entry: a selected plugin is missing, broken or of the wrong kind.
+        ExceptionGroup: on entry: several of these.
+        TimeoutError: on entry: a plugin does not start.
+    """
+
+    def __init__(
+        self,
+        name: str = "app",
+        *,
+        bus: Any = None,
+        context_store: Any = None,
+        tool_manager: Any = None,
+        llm: Any = None,
+        observability: Sequence[Any] | None = None,
+        plugins: Sequence[Any] | None = None,
+        tools: Sequence[Callable[..., Any]] = (),
+        handlers: Sequence[tuple[Any, Callable[..., Any]]] = (),
+        state: Any = None,
+        content: bool | None = None,
+        config: str | Path | Mapping[str, Any] | None = None,
+        discover: bool = True,
+    ) -> None:
+        self._name, self._tools, self._handlers, self._state = name, tools, handlers, state
+        self._given = {
+            "bus": bus,
+            "context_store": context_store,
+            "tool_manager": tool_manager,
+            "llm": llm,
+            "observability": observability,
+            "plugins": plugins,
+            "content": content,
+        }
+        self._file, self._discover = config, discover
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Application:
+        began = time.perf_counter()
+        config = load_config(self._given, file=self._file, discover=self._discover)
+        plugins = _load_all(config)
+        stack = AsyncExitStack()
+        try:
+            app = await self._start(stack, config, plugins, began)
+        except BaseException as error:
+            if await stack.__aexit__(type(error), error, error.__traceback__):
+                raise AssertionError("a plugin swallowed the error that ended the start") from error
+            raise
+        self._stack = stack
+        return app
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        # The result is not returned: no plugin may swallow the application's own error.
+        await self._stack.__aexit__(kind, error, traceback)
+
+    async def _start(
+        self, stack: AsyncExitStack, config: Config, plugins: list[Plugin], began: float
+    ) -> Application:
+        built = _Builder(self._name, plugins).build()
+        await _start_observability(stack, built, config)
+        await _enter(stack, built.bus, "the bus")
+        built.bus.emit(BootstrapStartEvent(self._name))
+        for event in built.told:
+            built.bus.emit(event)
+        for step, objects in built.running():
+            for each in objects:
+                if isinstance(each, AbstractAsyncContextManager):
+                    await _enter(stack, each, step)
+        app = built.application([*self._tools], self._state)
+        app.models.register()
+        await self._enter_lifespans(stack, app, plugins)
+        self._register_handlers(app, plugins)
+        stack.enter_context(as_current(app.bus))
+        stack.push_async_exit(functools.partial(_say_goodbye, app, began))
+        _name_unselected(config, discover=self._discover)
+        app.bus.emit(BootstrapReadyEvent(self._name, time.perf_counter() - began))
+        return app
+
+    async def _enter_lifespans(self, stack: AsyncExitStack, app: Application, plugins: list[Plugin]) -> None:
+        for plugin in plugins:
+            lifespan = plugin.call("llmgine_lifespan", app=app)
+            if lifespan is not None:
+                await _enter(stack, lifespan, f"the lifespan of {plugin.label}")
+
+    def _register_handlers(self, app: Application, plugins: list[Plugin]) -> None:
+        for plugin in plugins:
+            plugin.call("llmgine_register_handlers", app=app)
+            app.health_checks.update(plugin.call("llmgine_health_checks", app=app) or {})
+        for message_type, handler in self._handlers:
+            if isinstance(message_type, type) and issubclass(message_type, Event):
+                app.bus.register_event_handler(message_type, handler)
+            else:
+                app.bus.register_command_handler(message_type, handler)
+
+
+# ── loading and building ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _load_all(config: Config) -> list[Plugin]:
+    """Import and check every selected plugin; all faults are reported together."""
+    plugins: list[Plugin] = []
+    faults: list[LlmgineError] = []
+    for selection in config.selections():
+        if _is_ready(selection):
+            continue
+        try:
+            plugin = load_plugin(selection, config)
+            plugin.settings()
+            plugins.append(plugin)
+        except PluginError as error:
+            if not (selection.source == "default" and selection.kind in ("context_store", "tool_manager")):
+                faults.append(error)
+        except ConfigError as error:
+            faults.append(error)
+    _raise_together(faults)
+    ready = [Plugin(s, None, s.instance) for s in config.selections() if s.instance is not None and s.kind == "plugins"]
+    objects = [_Ready(s) for s in config.selections() if s.instance is not None and s.kind != "plugins"]
+    order = {id(s): i for i, s in enumerate(config.selections())}
+    return sorted([*plugins, *ready, *objects], key=lambda p: order[id(p.selection)])
+
+
+def _is_ready(selection: Selection) -> bool:
+    return selection.instance is not None
+
+
+def _raise_together(faults: list[LlmgineError]) -> None:
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        raise ExceptionGroup(f"{len(faults)} plugins cannot be used", faults)
+
+
+class _Ready(Plugin):
+    """A ready object in the place of a plugin: it needs no building and implements no hooks."""
+
+    def __init__(self, selection: Selection) -> None:
+        super().__init__(selection, None, object())
+
+    def build(self, *, hook: str = "", **context: Any) -> Any:
+        return self.checked(self.selection.instance, "the constructor's argument")
+
+
+class _Builder:
+    """Builds what the plugins make, the bus first, since the others are told of it."""
+
+    def __init__(self, name: str, plugins: list[Plugin]) -> None:
+        self._name, self._plugins = name, plugins
+        self.told: list[Event] = []
+        self.tools: list[Callable[..., Any]] = []
+        self.redactors: list[abc.Redactor] = []
+        self.made: dict[str, dict[str, Any]] = {}
+        self.bus: abc.MessageBus
+
+    def build(self) -> _Builder:
+        """Build everything, all faults reported together."""
+        faults: list[LlmgineError] = []
+        for plugin in sorted(self._plugins, key=lambda p: p.selection.kind != "bus"):
+            try:
+                self._build(plugin)
+            except (PluginError, ConfigError) as error:
+                faults.append(error)
+        _raise_together(faults)
+        return self
+
+    def _build(self, plugin: Plugin) -> None:
+        began, kind = time.perf_counter(), plugin.selection.kind
+        if kind == "plugins":
+            self.tools += plugin.call("llmgine_register_tools") or ()
+            if plugin.implements("llmgine_create_redactor"):
+                self.redactors.append(plugin.build(hook="llmgine_create_redactor", bus=self.bus))
+        else:
+            bus = None if kind == "bus" else self.bus
+            made = plugin.build(application=self._name, bus=bus)
+            self.made.setdefault(kind, {})[plugin.selection.name] = made
+            if kind == "bus":
+                self.bus = made
+        self.told.append(_loaded_event(plugin, time.perf_counter() - began))
+
+    def one(self, kind: str) -> Any:
+        """The one object of that kind, if there is one."""
+        return next(iter(self.made.get(kind, {}).values()), None)
+
+    @property
+    def event_handlers(self) -> list[ObservabilityEventHandler]:
+        """The observability handlers, in order."""
+        return list(self.made.get("observability", {}).values())
+
+    def running(self) -> list[tuple[str, list[Any]]]:
+        """What may have to be entered after the bus, in order."""
+        models = self.made.get("llm", {})
+        tool_managers = self.made.get("tool_manager", {})
+        return [
+            ("the context store", [self.one("context_store")]),
+            ("the language models", list(models.values())),
+            ("the tool manager", list(tool_managers.values())),
+        ]
+
+    def application(self, tools: list[Callable[..., Any]], state: Any) -> Application:
+        """The application of what was built."""
+        return Application(
+            name=self._name,
+            bus=self.bus,
+            context_store=self.one("context_store"),
+            tool_managers=self.one("tool_manager"),
+            models=self.made.get("llm", {}),
+            handlers=self.event_handlers,
+            tools=[*tools, *self.tools],
+            state=state,
+        )
+
+
+def _loaded_event(plugin: Plugin, building: float) -> PluginLoadedEvent:
+    entry, selection = plugin.entry, plugin.selection
+    where = (entry.distribution, entry.version, entry.target) if entry else ("", "", "")
+    return PluginLoadedEvent(selection.kind, selection.name, *where, plugin.loading_time + building)
+
+
+# ── starting and stopping ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _enter(stack: AsyncExitStack, manager: AbstractAsyncContextManager[Any], what: str) -> None:
+    try:
+        with anyio.fail_after(_STEP):
+            await stack.enter_async_context(manager)
+    except TimeoutError as error:
+        raise TimeoutError(f"{what} did not start within {_STEP:g} s") from error
+
+
+async def _start_observability(stack: AsyncExitStack, built: _Builder, config: Config) -> None:
+    policy = ContentPolicy(content=config.content)
+    for handler in built.event_handlers:
+        try:
+            await anyio.to_thread.run_sync(handler.start, policy, built.redactors)
+        except Exception as error:
+            what = f"it could not start: {type(error).__name__}: {error}"
+            cure = "mend what the message names, or take it out of `observability`"
+            raise PluginLoadError(what, f"observability {handler.name!r}", cure) from error
+        built.bus.add_tap(handler.accept)
+        stack.push_async_callback(_close_handler, handler)
+
+
+async def _close_handler(handler: ObservabilityEventHandler) -> None:
+    with anyio.CancelScope(shield=True):
+        in_time = await anyio.to_thread.run_sync(handler.close, _CLOSING)
+    books = handler.stats()
+    if not in_time or books.dropped or books.failed:
+        _logger.warning(
+            "observability handler %s closed with %d of %d events exported (%d failed, %d dropped)",
+            handler.name,
+            books.exported,
+            books.accepted,
+            books.failed,
+            books.dropped,
+        )
+
+
+async def _say_goodbye(
+    app: Application,
+    began: float,
+    kind: type[BaseException] | None,
+    error: BaseException | None,
+    traceback: TracebackType | None,
+) -> None:
+    outcome = Outcome.OK if error is None else Outcome.ERROR if isinstance(error, Exception) else Outcome.CANCELLED
+    info = None if error is None else ErrorInfo.from_exception(error)
+    app.bus.emit(BootstrapStopEvent(app.name, outcome, time.perf_counter() - began, info))
+
+
+def _name_unselected(config: Config, *, discover: bool) -> None:
+    if discover and (others := unselected(config)):
+        names = ", ".join(f"{e.kind}={e.name}" for e in others)
+        _logger.info("installed but not selected: %s; select one in llmgine.toml or in ApplicationBootstrap", names)

@@ -1,0 +1,280 @@
+"""Which plugins an application uses, and with what settings.
+
+Sources, strongest first: the constructor's arguments, the environment (`LLMGINE_…`), `llmgine.toml`, `[tool.llmgine]` in
+`pyproject.toml`, the defaults. A stronger source replaces a weaker one's whole entry; environment variables that go deeper
+(`LLMGINE_LLM__DEFAULT__MODEL`) change single settings.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import attrs
+
+from llmgine_core.errors import ConfigError
+
+__all__ = ["Config", "Selection", "load_config"]
+
+_PREFIX = "LLMGINE_"
+_ONE = ("bus", "context_store", "tool_manager")
+_MANY = ("observability", "plugins")
+_LISTS = ("allow", "deny")
+_KEYS = (*_ONE, "llm", *_MANY, *_LISTS, "content")
+_FILE, _PROJECT_FILE = "llmgine.toml", "pyproject.toml"
+
+
+@attrs.frozen(kw_only=True)
+class Selection:
+    """One plugin instance that was asked for.
+
+    Attributes:
+        kind: `bus`, `context_store`, `tool_manager`, `llm`, `observability` or `plugins`.
+        name: what the instance is called; `use` unless another name is given.
+        use: the plugin: `name`, `name@distribution` or `module:attribute`; empty for a ready object.
+        settings: its settings, as they were written.
+        instance: a ready object, where the constructor was given one.
+        source: where this was said.
+    """
+
+    kind: str
+    name: str
+    use: str = ""
+    settings: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    instance: Any = None
+    source: str = "default"
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    """What an application is put together from.
+
+    Attributes:
+        bus: the message bus.
+        context_store: the store of histories; None for none.
+        tool_manager: what makes the sessions' tool managers; None for none.
+        llm: the models, by name.
+        observability: the handlers, in order.
+        plugins: everything else, in order.
+        content: whether observability writes content in full.
+        allow: distributions that may be imported; None allows all.
+        deny: distributions that may not.
+    """
+
+    bus: Selection
+    context_store: Selection | None = None
+    tool_manager: Selection | None = None
+    llm: Mapping[str, Selection] = attrs.field(factory=dict[str, Selection])
+    observability: tuple[Selection, ...] = ()
+    plugins: tuple[Selection, ...] = ()
+    content: bool = False
+    allow: tuple[str, ...] | None = None
+    deny: tuple[str, ...] = ()
+
+    def selections(self) -> tuple[Selection, ...]:
+        """All of them, in the order in which an application is put together."""
+        single = [s for s in (self.context_store, self.tool_manager) if s is not None]
+        return (*self.observability, self.bus, *single, *self.llm.values(), *self.plugins)
+
+
+def load_config(
+    given: Mapping[str, Any],
+    *,
+    file: str | Path | Mapping[str, Any] | None = None,
+    discover: bool = True,
+    environment: Mapping[str, str] | None = None,
+) -> Config:
+    """Put the configuration together from all its sources.
+
+    Args:
+        given: what the constructor was told, by key; None means nothing.
+        file: a TOML file, or what one would say, in the place of `llmgine.toml`.
+        discover: whether to look at the environment, at files of the working directory and at the defaults.
+        environment: environment variables, by default the process's.
+
+    Raises:
+        ConfigError: with every fault of every source.
+    """
+    faults: list[str] = []
+    env = _Environment(os.environ if environment is None else environment) if discover else _Environment({})
+    layers = [_Layer("the constructor", {k: v for k, v in given.items() if v is not None}), env.layer]
+    layers += _file_layers(file, discover, faults)
+    for layer in layers:
+        faults += layer.unknown_keys()
+    values = {key: (layer.values[key], layer.source) for layer in reversed(layers) for key in layer.values}
+    config = _assemble(values, env, faults, discover)
+    faults += env.unused()
+    if faults or config is None:
+        raise ConfigError(tuple(faults))
+    return config
+
+
+# ── sources ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@attrs.frozen
+class _Layer:
+    """What one source says, by key."""
+
+    source: str
+    values: Mapping[str, Any]
+
+    def unknown_keys(self) -> list[str]:
+        return [_unknown(self.source, key, _KEYS) for key in self.values if key not in _KEYS]
+
+
+def _unknown(source: str, key: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"{source}: unknown key {key!r}{hint}; known: {', '.join(sorted(known))}"
+
+
+def _file_layers(file: str | Path | Mapping[str, Any] | None, discover: bool, faults: list[str]) -> list[_Layer]:
+    if isinstance(file, Mapping):
+        return [_Layer("the configuration given", file)]
+    if file is not None:
+        return [_Layer(str(file), _read_toml(Path(file), faults))]
+    if not discover:
+        return []
+    layers: list[_Layer] = []
+    if Path(_FILE).is_file():
+        layers.append(_Layer(_FILE, _read_toml(Path(_FILE), faults)))
+    if Path(_PROJECT_FILE).is_file():
+        tool = _read_toml(Path(_PROJECT_FILE), faults).get("tool", {})
+        layers.append(_Layer(f"{_PROJECT_FILE} [tool.llmgine]", tool.get("llmgine", {})))
+    return layers
+
+
+def _read_toml(path: Path, faults: list[str]) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        faults.append(f"{path}: there is no such file")
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        faults.append(f"{path}: cannot be read: {error}")
+    return {}
+
+
+class _Environment:
+    """`LLMGINE_BUS=…` names plugins; `LLMGINE_BUS__KEY=…` and `LLMGINE_OBSERVABILITY__OTEL__KEY=…` change settings."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        ours = {name[len(_PREFIX) :].lower(): value for name, value in variables.items() if name.startswith(_PREFIX)}
+        self._deep = {tuple(name.split("__")): value for name, value in ours.items() if "__" in name}
+        self._used: set[tuple[str, ...]] = set()
+        flat = {name: _split(name, value) for name, value in ours.items() if "__" not in name and name in _KEYS}
+        self._strange = [name for name in ours if "__" not in name and name not in _KEYS]
+        self.layer = _Layer("the environment", flat)
+
+    def settings_for(self, kind: str, name: str) -> dict[str, Any]:
+        """What the environment says of one instance's settings."""
+        prefix = (kind,) if kind in _ONE else (kind, name.lower().replace("-", "_"))
+        found = {p: v for p, v in self._deep.items() if p[:-1] == prefix}
+        self._used |= found.keys()
+        return {path[-1]: _value(value) for path, value in found.items()}
+
+    def unused(self) -> list[str]:
+        """Faults: variables that no selected instance took."""
+        names = [self._name(path) for path in self._deep if path not in self._used]
+        strange = [_unknown("the environment", f"{_PREFIX}{n.upper()}", _variables()) for n in self._strange]
+        return strange + [f"the environment: {n} sets nothing: no such instance is selected" for n in sorted(names)]
+
+    @staticmethod
+    def _name(path: tuple[str, ...]) -> str:
+        return _PREFIX + "__".join(path).upper()
+
+
+def _variables() -> list[str]:
+    return [f"{_PREFIX}{key.upper()}" for key in _KEYS]
+
+
+def _split(key: str, value: str) -> Any:
+    if key in _MANY or key in _LISTS:
+        return [item.strip() for item in value.split(",") if item.strip()]
+    return _value(value) if key == "content" else value
+
+
+def _value(text: str) -> Any:
+    """A number, boolean or array as TOML writes it; anything else is the text itself."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+# ── selections ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _assemble(
+    values: Mapping[str, tuple[Any, str]], env: _Environment, faults: list[str], discover: bool
+) -> Config | None:
+    reader = _Reader(env, faults)
+    one = {kind: reader.one(kind, *values[kind]) for kind in _ONE if kind in values}
+    bus = one.get("bus") or reader.one("bus", "memory", "default")
+    llm = reader.models(*values["llm"]) if "llm" in values else {}
+    many = {kind: reader.many(kind, *values[kind]) for kind in _MANY if kind in values}
+    content, source = values.get("content", (False, ""))
+    if not isinstance(content, bool):
+        faults.append(f"{source}: content is true or false, not {content!r}")
+    if bus is None or faults:
+        return None
+    defaults = {"context_store": "memory", "tool_manager": "default"} if discover else {}
+    for kind, name in defaults.items():
+        if kind not in values:
+            one[kind] = Selection(kind=kind, name=name, use=name, settings=env.settings_for(kind, name))
+    lists = {key: tuple(values[key][0]) for key in _LISTS if key in values}
+    return Config(
+        bus=bus,
+        context_store=one.get("context_store"),
+        tool_manager=one.get("tool_manager"),
+        llm=llm,
+        observability=many.get("observability", ()),
+        plugins=many.get("plugins", ()),
+        content=bool(content),
+        allow=lists.get("allow"),
+        deny=lists.get("deny", ()),
+    )
+
+
+class _Reader:
+    """Reads what configuration says of plugins: a name, a pair, a table, or a ready object."""
+
+    def __init__(self, env: _Environment, faults: list[str]) -> None:
+        self._env, self._faults = env, faults
+
+    def one(self, kind: str, value: Any, source: str, name: str | None = None) -> Selection | None:
+        use, settings, instance = value, {}, None
+        if isinstance(value, tuple) and len(cast("tuple[Any, ...]", value)) == 2:
+            use, settings = cast("tuple[Any, Any]", value)
+        elif isinstance(value, Mapping):
+            settings = dict(cast("Mapping[str, Any]", value))
+            use, name = settings.pop("use", None), settings.pop("as", name)
+        elif not isinstance(value, str):
+            use, instance = "", value
+        if instance is None and (not isinstance(use, str) or not use or not isinstance(settings, Mapping)):
+            self._faults.append(
+                f"{source}: {kind} is a plugin's name, a pair (name, settings) or a table with `use`, not {value!r}"
+            )
+            return None
+        called = name or (use.partition("@")[0] if instance is None else type(instance).__name__)
+        settings = {**settings, **self._env.settings_for(kind, called)}
+        return Selection(kind=kind, name=called, use=use, settings=settings, instance=instance, source=source)
+
+    def many(self, kind: str, value: Any, source: str) -> tuple[Selection, ...]:
+        if not isinstance(value, (list, tuple)):
+            self._faults.append(f"{source}: {kind} is a list, not {value!r}")
+            return ()
+        found = [self.one(kind, item, source) for item in cast("Sequence[Any]", value)]
+        names = [s.name for s in found if s is not None]
+        twice = sorted({n for n in names if names.count(n) > 1})
+        self._faults += [f"{source}: {kind} has two instances called {n!r}; name one with `as`" for n in twice]
+        return tuple(s for s in found if s is not None)
+
+    def models(self, value: Any, source: str) -> dict[str, Selection]:
+        named = value if isinstance(value, Mapping) and "use" not in value else {"default": value}
+        found = {n: self.one("llm", v, source, n) for n, v in cast("Mapping[str, Any]", named).items()}
+        return {name: selection for name, selection in found.items() if selection is not None}

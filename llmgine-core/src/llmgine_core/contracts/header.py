@@ -1,0 +1,238 @@
+"""The header that every message carries, and how it costs next to nothing until it is read.
+
+A message is made far more often than its header is read. So construction stores one clock reading; the id is minted when
+it is first read, and what the bus knows (session, cause, correlation) arrives as one `Header` object that all messages of
+the same origin share. The header's names are read as properties.
+"""
+
+from __future__ import annotations
+
+import inspect
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from time import time_ns
+from typing import TYPE_CHECKING, Any, Self
+
+import attrs
+
+__all__ = [
+    "Header",
+    "HeaderFields",
+    "State",
+    "complete_header",
+    "derived_header",
+    "lifecycle_header",
+    "stamping_init",
+    "take_header",
+]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@attrs.frozen(kw_only=True)
+class Header:
+    """What messages of one origin share. Empty fields are filled when the message enters the bus.
+
+    Attributes:
+        session_id: the session that the message belongs to.
+        correlation_id: id of the message that began the chain; None means the message itself.
+        causation_id: id of the message that was being handled when this one was made.
+        deadline: when the answer is of no more use (aware, UTC).
+        traceparent: W3C Trace Context header of the caller outside llmgine (https://www.w3.org/TR/trace-context/).
+        tracestate: its companion header.
+        metadata: anything else that travels along; JSON values.
+    """
+
+    session_id: str | None = None
+    correlation_id: str | None = None
+    causation_id: str | None = None
+    deadline: datetime | None = None
+    traceparent: str | None = None
+    tracestate: str | None = None
+    metadata: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+
+
+_EMPTY_HEADER = Header()
+_HEADER_FIELDS = frozenset(a.name for a in attrs.fields(Header))
+_mint_lock = threading.Lock()
+
+
+class State:
+    """The slots behind the header's properties; written in place, once."""
+
+    __slots__ = ("__weakref__", "_header", "_id", "_stamp")
+    _header: Header
+    _id: str
+    _stamp: int
+
+    @property
+    def header(self) -> Header:
+        """The shared part of the header."""
+        return getattr(self, "_header", _EMPTY_HEADER)
+
+    def with_header(self, header: Header) -> Self:
+        """Give a message that was just made the header that it shares with others, and return it."""
+        _set_header(self, header)
+        return self
+
+
+if TYPE_CHECKING:
+
+    @attrs.frozen
+    class HeaderFields(State):
+        """What type checkers see: the header as keyword-only arguments and attributes."""
+
+        id: str = attrs.field(default="", kw_only=True, eq=False, repr=False)
+        timestamp: datetime = attrs.field(default=_EPOCH, kw_only=True, eq=False, repr=False)
+        session_id: str | None = attrs.field(default=None, kw_only=True, eq=False, repr=False)
+        correlation_id: str | None = attrs.field(default=None, kw_only=True, eq=False, repr=False)
+        causation_id: str | None = attrs.field(default=None, kw_only=True, eq=False, repr=False)
+        deadline: datetime | None = attrs.field(default=None, kw_only=True, eq=False, repr=False)
+        traceparent: str | None = attrs.field(default=None, kw_only=True, eq=False, repr=False)
+        tracestate: str | None = attrs.field(default=None, kw_only=True, eq=False, repr=False)
+        metadata: Mapping[str, Any] = attrs.field(factory=dict[str, Any], kw_only=True, eq=False, repr=False)
+
+else:
+
+    class HeaderFields(State):
+        """What runs: the same names as properties over three slots."""
+
+        __slots__ = ()
+
+        @property
+        def id(self) -> str:
+            try:
+                return self._id
+            except AttributeError:
+                return _mint(self)
+
+        @property
+        def timestamp(self) -> datetime:
+            return _EPOCH + timedelta(microseconds=_stamp_of(self) // 1000)
+
+        @property
+        def correlation_id(self) -> str:
+            return self.header.correlation_id or self.id
+
+        session_id = property(lambda self: self.header.session_id)
+        causation_id = property(lambda self: self.header.causation_id)
+        deadline = property(lambda self: self.header.deadline)
+        traceparent = property(lambda self: self.header.traceparent)
+        tracestate = property(lambda self: self.header.tracestate)
+        metadata = property(lambda self: self.header.metadata)
+
+
+# The stamp is written through the slots' descriptors, since the classes are frozen.
+_set_stamp = State.__dict__["_stamp"].__set__
+_set_id = State.__dict__["_id"].__set__
+_set_header = State.__dict__["_header"].__set__
+
+
+def stamping_init(init: Any, owner: type[State], check: Callable[[Any, tuple[Any, ...]], None]) -> Any:
+    """Wrap a generated `__init__` so that it stamps the message and takes the header's names.
+
+    The wrapper is generated with the same parameters, because a call through `*args, **kwargs` costs twice as much.
+    """
+    code = init.__code__
+    if code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS):
+        return init
+    positional = code.co_varnames[1 : code.co_argcount]
+    keyword_only = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    declared = ["self", *positional, "*surplus", *keyword_only, "**header"]
+    passed = ["self", *positional, *(f"{name}={name}" for name in keyword_only)]
+    source = (
+        f"def __init__({', '.join(declared)}):\n"
+        f"    if surplus or type(self) is not owner: check(type(self), surplus)\n"
+        f"    init({', '.join(passed)})\n"
+        f"    set_stamp(self, now())\n"
+        f"    if header: take_header(self, header)\n"
+    )
+    namespace: dict[str, Any] = {
+        "init": init,
+        "set_stamp": _set_stamp,
+        "now": time_ns,
+        "take_header": take_header,
+        "owner": owner,
+        "check": check,
+    }
+    exec(source, namespace)
+    wrapper = namespace["__init__"]
+    wrapper.__defaults__, wrapper.__kwdefaults__ = init.__defaults__, init.__kwdefaults__
+    wrapper.__annotations__, wrapper.__qualname__ = init.__annotations__, f"{owner.__qualname__}.__init__"
+    return wrapper
+
+
+def take_header(message: State, given: dict[str, Any]) -> None:
+    unknown = given.keys() - _HEADER_FIELDS - {"id", "timestamp"}
+    if unknown:
+        raise TypeError(
+            f"{type(message).__name__}() got an unexpected keyword argument {min(unknown)!r}; "
+            f"beside its fields a message takes id, timestamp, {', '.join(sorted(_HEADER_FIELDS))}"
+        )
+    if (id_ := given.pop("id", None)) is not None:
+        _set_id(message, id_)
+    if (timestamp := given.pop("timestamp", None)) is not None:
+        _set_stamp(message, _nanoseconds(timestamp))
+    if given:
+        _set_header(message, Header(**given))
+
+
+def _nanoseconds(timestamp: datetime) -> int:
+    if timestamp.tzinfo is None:
+        raise ValueError(f"timestamp {timestamp.isoformat()} has no time zone; give an aware one, datetime.now(UTC)")
+    return (timestamp - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def _stamp_of(message: State) -> int:
+    try:
+        return message._stamp
+    except AttributeError:  # a class with an __init__ of its own that never calls ours
+        _set_stamp(message, time_ns())
+        return message._stamp
+
+
+def _mint(message: State) -> str:
+    """Give the message its id: 48 bits of milliseconds, 12 of their fraction, 62 random (RFC 9562, method 3)."""
+    stamp = _stamp_of(message)
+    with _mint_lock:  # two threads that read the id at once must see the same one
+        if not hasattr(message, "_id"):
+            millis, rest = divmod(stamp, 1_000_000)
+            value = millis << 80 | 7 << 76 | (rest << 12) // 1_000_000 << 64 | 2 << 62 | secrets.randbits(62)
+            _set_id(message, f"{value:032x}")
+    return message._id
+
+
+def lifecycle_header(message: HeaderFields) -> Header:
+    """The header of events that tell of `message` itself: its session, its chain, its cause."""
+    return attrs.evolve(message.header, correlation_id=message.correlation_id)
+
+
+def derived_header(cause: HeaderFields) -> Header:
+    """The header of what is made while `cause` is being handled."""
+    header = cause.header
+    return Header(
+        session_id=header.session_id,
+        correlation_id=header.correlation_id or cause.id,
+        causation_id=cause.id,
+        traceparent=header.traceparent,
+        tracestate=header.tracestate,
+    )
+
+
+def complete_header(message: State, session_id: str | None, cause: HeaderFields | None) -> None:
+    """Fill what the message's maker left empty: from the session used, else from the message being handled."""
+    own = getattr(message, "_header", None)
+    if own is None and cause is None:
+        _set_header(message, Header(session_id=session_id))
+        return
+    known = derived_header(cause) if cause is not None and cause is not message else _EMPTY_HEADER
+    given = own or _EMPTY_HEADER
+    merged = {
+        name: (value if value not in (None, {}) else getattr(known, name))
+        for name in _HEADER_FIELDS
+        for value in [getattr(given, name)]
+    }
+    merged["session_id"] = given.session_id or session_id or known.session_id
+    _set_header(message, Header(**merged))

@@ -1,0 +1,183 @@
+"""Model calls: one request, one response, one stream of events, whatever the provider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, ClassVar
+
+import attrs
+
+from llmgine_core.contracts.chat import ChatMessage
+from llmgine_core.contracts.message import CONTENT, Command, StreamCommand
+from llmgine_core.contracts.tools import ToolDefinition
+
+__all__ = [
+    "FinishReason",
+    "GenerateCommand",
+    "LLMCompleted",
+    "LLMReasoningDelta",
+    "LLMRequest",
+    "LLMResponse",
+    "LLMStreamEvent",
+    "LLMTextDelta",
+    "LLMToolCallDelta",
+    "StreamGenerateCommand",
+    "Usage",
+]
+
+
+class FinishReason(StrEnum):
+    """Why the model stopped."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    TOOL_CALLS = "tool_calls"
+    CONTENT_FILTER = "content_filter"
+    ERROR = "error"
+    OTHER = "other"
+
+
+@attrs.frozen
+class Usage:
+    """Tokens that a call cost.
+
+    Attributes:
+        input_tokens: tokens read, cached ones included.
+        output_tokens: tokens written, reasoning included.
+        cached_input_tokens: how many of those read came from the provider's cache.
+        reasoning_tokens: how many of those written were reasoning.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_input_tokens: int = 0
+    reasoning_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        """Tokens read and written."""
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cached_input_tokens + other.cached_input_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+        )
+
+
+@attrs.frozen(kw_only=True)
+class LLMRequest:
+    """What a language model is asked.
+
+    Attributes:
+        model: the provider's name of the model; None takes the one that the plugin's settings name.
+        messages: the conversation so far.
+        tools: what the model may call.
+        tool_choice: `auto`, `none`, `required`, or the name of the tool that must be called.
+        response_format: JSON Schema that the answer must fit; None for free text.
+        temperature: 0 for the likeliest answer; None for the provider's default, as below.
+        top_p: nucleus sampling, 0 to 1.
+        max_output_tokens: most tokens to write.
+        stop: strings that end the answer.
+        seed: for providers that can repeat an answer.
+        timeout: seconds for the whole call.
+        extra: fields that only this provider knows; JSON data.
+    """
+
+    model: str | None = None
+    messages: tuple[ChatMessage, ...] = attrs.field(converter=tuple)
+    tools: tuple[ToolDefinition, ...] = attrs.field(default=(), converter=tuple)
+    tool_choice: str = "auto"
+    response_format: Mapping[str, Any] | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_output_tokens: int | None = None
+    stop: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    seed: int | None = None
+    timeout: float | None = None
+    extra: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+
+
+@attrs.frozen(kw_only=True)
+class LLMResponse:
+    """What a language model answered.
+
+    Attributes:
+        id: the provider's id of the response.
+        model: the model that answered, as the provider names it.
+        message: the answer, with its tool calls.
+        finish_reason: why the model stopped.
+        usage: tokens that it cost.
+        raw: the provider's own document, where the plugin keeps it; JSON data only.
+    """
+
+    id: str = ""
+    model: str
+    message: ChatMessage
+    finish_reason: FinishReason = attrs.field(default=FinishReason.STOP, converter=FinishReason)
+    usage: Usage = attrs.field(factory=Usage)
+    raw: Mapping[str, Any] | None = attrs.field(default=None, metadata=CONTENT, repr=False)
+
+
+@attrs.frozen
+class LLMStreamEvent:
+    """One step of a streamed answer; the last is `LLMCompleted`."""
+
+
+@attrs.frozen
+class LLMTextDelta(LLMStreamEvent):
+    """The next words of the answer."""
+
+    text: str = attrs.field(metadata=CONTENT)
+
+
+@attrs.frozen
+class LLMReasoningDelta(LLMStreamEvent):
+    """The next words of the model's reasoning."""
+
+    text: str = attrs.field(metadata=CONTENT)
+
+
+@attrs.frozen
+class LLMToolCallDelta(LLMStreamEvent):
+    """The next piece of a tool call.
+
+    Attributes:
+        index: which call of the answer, from 0.
+        id: the call's id, in its first piece.
+        name: the tool's name, in its first piece.
+        arguments: the next characters of the arguments.
+    """
+
+    index: int
+    id: str | None = None
+    name: str | None = None
+    arguments: str = attrs.field(default="", metadata=CONTENT)
+
+
+@attrs.frozen
+class LLMCompleted(LLMStreamEvent):
+    """The answer is complete; `response` holds all of it."""
+
+    response: LLMResponse
+
+
+@attrs.frozen
+class GenerateCommand(Command[LLMResponse]):
+    """Ask the model configured under the name `llm` for one answer."""
+
+    type_name: ClassVar[str] = "GenerateCommand"
+    request: LLMRequest
+    llm: str = "default"
+
+
+@attrs.frozen
+class StreamGenerateCommand(StreamCommand[LLMStreamEvent]):
+    """Ask the model configured under the name `llm` for one answer, streamed."""
+
+    type_name: ClassVar[str] = "StreamGenerateCommand"
+    request: LLMRequest
+    llm: str = "default"

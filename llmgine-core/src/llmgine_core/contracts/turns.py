@@ -1,0 +1,203 @@
+"""Turns: what a user says and everything until the answer; and approvals on the way."""
+
+from __future__ import annotations
+
+import traceback
+from enum import StrEnum
+from typing import Any, ClassVar
+
+import attrs
+
+from llmgine_core.contracts.chat import ChatMessage
+from llmgine_core.contracts.llm import Usage
+from llmgine_core.contracts.message import CONTENT, Command, StreamCommand
+from llmgine_core.contracts.tools import ToolCall, ToolDefinition, ToolResult
+
+__all__ = [
+    "Approval",
+    "ApproveToolCall",
+    "ErrorInfo",
+    "Outcome",
+    "Retry",
+    "RunTurn",
+    "StoppedBy",
+    "StreamTurn",
+    "TurnCompleted",
+    "TurnResult",
+    "TurnStreamEvent",
+    "TurnTextDelta",
+    "TurnToolCall",
+    "TurnToolResult",
+]
+
+
+class Outcome(StrEnum):
+    """How something ended."""
+
+    OK = "ok"
+    ERROR = "error"
+    CANCELLED = "cancelled"
+    TIMEOUT = "timeout"
+
+
+@attrs.frozen
+class ErrorInfo:
+    """An exception as data; no event holds a live one.
+
+    Attributes:
+        type: its class: the bare name of a builtin, else `module.Class`.
+        message: what it said.
+        stack: its traceback as text.
+    """
+
+    type: str
+    message: str = attrs.field(default="", metadata=CONTENT)
+    stack: str = attrs.field(default="", metadata=CONTENT, repr=False)
+
+    @classmethod
+    def from_exception(cls, error: BaseException) -> ErrorInfo:
+        """Take down an exception; one whose `__str__` fails is named without its message."""
+        kind = type(error)
+        name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        try:
+            message = str(error)
+        except Exception as failure:  # the exception is a user's: its text must not cost us the event
+            message = f"<its message cannot be read: {type(failure).__name__}>"
+        return cls(name, message, "".join(traceback.format_exception(error)))
+
+
+@attrs.frozen(kw_only=True)
+class Retry:
+    """How often an event handler is tried again.
+
+    Attributes:
+        attempts: tries in all; 1 means no retry.
+        delay: seconds before the second try.
+        factor: by how much each further delay grows.
+        max_delay: longest delay, in seconds.
+        jitter: share of the delay that is drawn by chance, 0 to 1.
+    """
+
+    attempts: int = attrs.field(default=1, validator=attrs.validators.ge(1))
+    delay: float = attrs.field(default=0.1, validator=attrs.validators.ge(0))
+    factor: float = attrs.field(default=2.0, validator=attrs.validators.ge(1))
+    max_delay: float = attrs.field(default=30.0, validator=attrs.validators.ge(0))
+    jitter: float = attrs.field(default=0.1, validator=[attrs.validators.ge(0), attrs.validators.le(1)])
+
+
+@attrs.frozen
+class Approval:
+    """Whether a tool call may be made, and in words why (not)."""
+
+    approved: bool
+    reason: str = attrs.field(default="", metadata=CONTENT)
+
+
+@attrs.frozen
+class ApproveToolCall(Command[Approval]):
+    """May this call be made? Applications register the handler that asks whoever decides."""
+
+    type_name: ClassVar[str] = "ApproveToolCall"
+    call: ToolCall
+    definition: ToolDefinition | None = None
+
+
+class StoppedBy(StrEnum):
+    """What ended a turn."""
+
+    ANSWER = "answer"
+    MAX_STEPS = "max_steps"
+    LENGTH = "length"
+    CONTENT_FILTER = "content_filter"
+
+
+@attrs.frozen(kw_only=True)
+class TurnResult:
+    """What a turn came to.
+
+    Attributes:
+        text: the answer.
+        output: the answer as the type asked for; None if none was.
+        messages: what the turn added to the history, in order.
+        usage: tokens of all its model calls.
+        steps: how many model calls it took.
+        stopped_by: what ended it.
+    """
+
+    text: str = attrs.field(metadata=CONTENT)
+    output: Any = attrs.field(default=None, metadata=CONTENT)
+    messages: tuple[ChatMessage, ...] = ()
+    usage: Usage = attrs.field(factory=Usage)
+    steps: int = 1
+    stopped_by: StoppedBy = attrs.field(default=StoppedBy.ANSWER, converter=StoppedBy)
+
+
+@attrs.frozen
+class RunTurn(Command[TurnResult]):
+    """Answer the user: history in, model, tool calls, history out.
+
+    Attributes:
+        text: what the user says.
+        system: what the model is told before the conversation.
+        llm: the configured name of the model.
+        output: the type that the answer must have; None for text.
+        max_steps: most model calls.
+        max_tokens: most tokens that one model call may write.
+        timeout: seconds for the whole turn.
+    """
+
+    type_name: ClassVar[str] = "RunTurn"
+    text: str = attrs.field(metadata=CONTENT)
+    system: str | None = attrs.field(default=None, kw_only=True, metadata=CONTENT)
+    llm: str = attrs.field(default="default", kw_only=True)
+    output: type[Any] | None = attrs.field(default=None, kw_only=True)
+    max_steps: int = attrs.field(default=8, kw_only=True, validator=attrs.validators.ge(1))
+    max_tokens: int | None = attrs.field(default=None, kw_only=True)
+    timeout: float | None = attrs.field(default=None, kw_only=True)
+
+
+@attrs.frozen
+class TurnStreamEvent:
+    """One step of a streamed turn; the last is `TurnCompleted`."""
+
+
+@attrs.frozen
+class TurnTextDelta(TurnStreamEvent):
+    """The next words of the answer."""
+
+    text: str = attrs.field(metadata=CONTENT)
+
+
+@attrs.frozen
+class TurnToolCall(TurnStreamEvent):
+    """The model asks for a tool call, which begins now."""
+
+    call: ToolCall
+
+
+@attrs.frozen
+class TurnToolResult(TurnStreamEvent):
+    """A tool call has ended."""
+
+    result: ToolResult
+
+
+@attrs.frozen
+class TurnCompleted(TurnStreamEvent):
+    """The turn is over; `result` holds all of it."""
+
+    result: TurnResult
+
+
+@attrs.frozen
+class StreamTurn(StreamCommand[TurnStreamEvent]):
+    """`RunTurn`, streamed. The fields are those of `RunTurn`."""
+
+    type_name: ClassVar[str] = "StreamTurn"
+    text: str = attrs.field(metadata=CONTENT)
+    system: str | None = attrs.field(default=None, kw_only=True, metadata=CONTENT)
+    llm: str = attrs.field(default="default", kw_only=True)
+    output: type[Any] | None = attrs.field(default=None, kw_only=True)
+    max_steps: int = attrs.field(default=8, kw_only=True, validator=attrs.validators.ge(1))
+    max_tokens: int | None = attrs.field(default=None, kw_only=True)
+    timeout: float | None = attrs.field(default=None, kw_only=True)

@@ -1,0 +1,338 @@
+"""Every error that llmgine raises, below one root.
+
+Errors carry their facts as fields and build their own sentence from them: what was asked, what exists, what to do.
+They are attrs classes, so they pickle and compare by identity like any exception.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+__all__ = [
+    "BusClosedError",
+    "BusError",
+    "ConfigError",
+    "ContextConflictError",
+    "ContextCorruptError",
+    "ContextLengthError",
+    "ContextStoreError",
+    "DuplicateHandlerError",
+    "HandlerNotFoundError",
+    "LanguageModelError",
+    "LlmgineError",
+    "PluginApiError",
+    "PluginConflictError",
+    "PluginError",
+    "PluginLoadError",
+    "PluginNotFoundError",
+    "QueueFullError",
+    "RateLimitedError",
+    "SerializationError",
+    "SessionClosedError",
+    "SessionExistsError",
+    "ToolArgumentsError",
+    "ToolError",
+    "ToolExecutionError",
+    "ToolNotFoundError",
+    "ToolSchemaError",
+]
+
+
+def _or(names: tuple[str, ...]) -> str:
+    return f"; did you mean {' or '.join(names)}?" if names else ""
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names) or "none"
+
+
+class LlmgineError(Exception):
+    """The root of every error that llmgine raises on its own behalf."""
+
+
+# ── configuration and plugins ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@attrs.define
+class ConfigError(LlmgineError):
+    """The configuration cannot be used; `faults` names each fault with its source, key and cure."""
+
+    faults: tuple[str, ...]
+
+    def __str__(self) -> str:
+        if len(self.faults) == 1:
+            return self.faults[0]
+        return "\n".join([f"{len(self.faults)} faults in the configuration:", *(f"  - {f}" for f in self.faults)])
+
+
+class PluginError(LlmgineError):
+    """A plugin cannot be used."""
+
+
+@attrs.define
+class PluginNotFoundError(PluginError):
+    """No installed distribution offers a plugin of this kind and name."""
+
+    kind: str
+    name: str
+    installed: tuple[str, ...] = ()
+    near_misses: tuple[str, ...] = ()
+    package: str | None = None
+
+    def __str__(self) -> str:
+        asked = f"{self.kind} {self.name!r} is not installed" if self.name else f"no {self.kind} is configured"
+        cure = f"; install it with: pip install {self.package}" if self.package else ""
+        return f"{asked}; installed: {_listed(self.installed)}{_or(self.near_misses)}{cure}"
+
+
+@attrs.define
+class PluginLoadError(PluginError):
+    """A selected plugin failed: on three lines what happened, which plugin it was, and how to mend it."""
+
+    what: str
+    plugin: str
+    cure: str
+
+    def __str__(self) -> str:
+        return f"{self.what}\n  plugin: {self.plugin}\n  cure: {self.cure}"
+
+
+@attrs.define
+class PluginConflictError(PluginError):
+    """Two distributions offer a plugin of the same kind and name."""
+
+    kind: str
+    name: str
+    distributions: tuple[str, ...]
+
+    def __str__(self) -> str:
+        choices = " or ".join(f'"{self.name}@{d}"' for d in self.distributions)
+        return f"{self.kind} {self.name!r} is offered by {' and '.join(self.distributions)}; name one: {choices}"
+
+
+@attrs.define
+class PluginApiError(PluginError):
+    """A plugin was written for another version of the plugin interface."""
+
+    plugin: str
+    wanted: int
+    offered: int
+
+    def __str__(self) -> str:
+        return (
+            f"the plugin is written for API version {self.wanted}, this core offers {self.offered}\n"
+            f"  plugin: {self.plugin}\n"
+            f"  cure: install a release of the plugin that fits this llmgine-core"
+        )
+
+
+# ── bus ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class BusError(LlmgineError):
+    """The message bus refuses, or cannot do, what was asked."""
+
+
+@attrs.define
+class BusClosedError(BusError):
+    """The bus is not running: not started yet, stopping, or stopped."""
+
+    state: str
+    what: str = "work"
+
+    def __str__(self) -> str:
+        cure = "start it with `await bus.start()` or `async with bus`" if self.state == "new" else "start it anew"
+        return f"the bus is {self.state} and refuses {self.what}; {cure}"
+
+
+@attrs.define
+class HandlerNotFoundError(BusError):
+    """No handler is registered for the command's type."""
+
+    command: str
+    near_misses: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"no handler for {self.command}; register one with register_command_handler(){_or(self.near_misses)}"
+
+
+@attrs.define
+class DuplicateHandlerError(BusError):
+    """The scope (the bus or one session) has a handler for this command type already."""
+
+    command: str
+    scope: str
+    handler: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.command} is handled by {self.handler} on the {self.scope} already; unregister that one first, "
+            "or register in a session to shadow the bus's handler"
+        )
+
+
+@attrs.define
+class QueueFullError(BusError):
+    """The bus holds as many deliveries as it may, and this publisher cannot be made to wait."""
+
+    capacity: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"the bus's queue is full ({self.capacity} deliveries): {self.reason}"
+
+
+@attrs.define
+class SessionClosedError(BusError):
+    """The session has ended and takes no new work."""
+
+    session_id: str
+
+    def __str__(self) -> str:
+        return f"session {self.session_id!r} has ended; open a new one with bus.session()"
+
+
+@attrs.define
+class SessionExistsError(BusError):
+    """A session of this id is open in this process."""
+
+    session_id: str
+
+    def __str__(self) -> str:
+        return f"session {self.session_id!r} is open already; share it with session({self.session_id!r}, join=True)"
+
+
+# ── serialisation ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@attrs.define
+class SerializationError(LlmgineError, ValueError):
+    """A value or document that cannot be serialised or read back; `path` says where (`$.message.parts[0]`)."""
+
+    reason: str
+    path: str = "$"
+
+    def __str__(self) -> str:
+        return f"{self.reason} @ {self.path}"
+
+
+# ── tools ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class ToolError(LlmgineError):
+    """A tool cannot be registered or called."""
+
+
+@attrs.define
+class ToolNotFoundError(ToolError):
+    """No tool of this name is registered."""
+
+    name: str
+    available: tuple[str, ...] = ()
+    near_misses: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"there is no tool {self.name!r}; available: {_listed(self.available)}{_or(self.near_misses)}"
+
+
+@attrs.define
+class ToolSchemaError(ToolError):
+    """A function's signature cannot be stated as a JSON Schema."""
+
+    tool: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.tool} cannot be a tool: {self.reason}"
+
+
+@attrs.define
+class ToolArgumentsError(ToolError):
+    """The arguments of a call do not fit the tool's schema; `faults` lists every one with its path."""
+
+    tool: str
+    faults: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"invalid arguments for {self.tool}: " + "; ".join(self.faults)
+
+
+@attrs.define
+class ToolExecutionError(ToolError):
+    """A tool failed while it ran."""
+
+    tool: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.tool} failed: {self.reason}"
+
+
+# ── context ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class ContextStoreError(LlmgineError):
+    """The context store refuses, or cannot do, what was asked."""
+
+
+@attrs.define
+class ContextConflictError(ContextStoreError):
+    """The session's history has moved on since the version that the writer expected."""
+
+    session_id: str
+    expected: int
+    actual: int
+
+    def __str__(self) -> str:
+        return (
+            f"history of session {self.session_id!r} is at version {self.actual}, not {self.expected}; "
+            "read it again and repeat the change"
+        )
+
+
+@attrs.define
+class ContextCorruptError(ContextStoreError):
+    """A stored message cannot be read back."""
+
+    session_id: str
+    position: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"message {self.position} of session {self.session_id!r} cannot be read: {self.reason}"
+
+
+# ── language models ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@attrs.define
+class LanguageModelError(LlmgineError):
+    """A language model failed to answer."""
+
+    model: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.model}: {self.reason}"
+
+
+@attrs.define
+class RateLimitedError(LanguageModelError):
+    """The provider refuses more requests for now; `retry_after` is in seconds, where it says so."""
+
+    retry_after: float | None = None
+
+    def __str__(self) -> str:
+        wait = f"; retry after {self.retry_after:g} s" if self.retry_after is not None else ""
+        return f"{self.model}: {self.reason}{wait}"
+
+
+@attrs.define
+class ContextLengthError(LanguageModelError):
+    """The conversation is longer than the model's context window (sizes in tokens, where known)."""
+
+    limit: int | None = None
+
+    def __str__(self) -> str:
+        size = f" (window: {self.limit} tokens)" if self.limit is not None else ""
+        return f"{self.model}: {self.reason}{size}; shorten the history or choose a model with a larger window"
