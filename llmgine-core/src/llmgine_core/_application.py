@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
@@ -192,7 +192,9 @@ class _LightSession:
             return await self._bus.execute(command, timeout=timeout)
 
     @asynccontextmanager
-    async def stream(self, command: StreamCommand[T], *, timeout: float | None = None) -> AsyncIterator[AsyncIterator[T]]:
+    async def stream(
+        self, command: StreamCommand[T], *, timeout: float | None = None
+    ) -> AsyncGenerator[AsyncIterator[T]]:
         with handling(self._message):
             stream = self._bus.stream(command, timeout=timeout)
             items = await stream.__aenter__()
@@ -205,7 +207,7 @@ class _LightSession:
         with handling(self._message):
             await self._bus.publish(event, ttl=ttl)
 
-    def _refuse(self, *args: Any, **options: Any) -> Any:
+    def _refuse(self, *_: Any, **__: Any) -> Any:
         raise SessionClosedError(self.id)
 
     register_command_handler = register_event_handler = expect = schedule = start_soon = _refuse

@@ -9,7 +9,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from types import TracebackType
 from typing import Any, ClassVar, Generic, Self, TypeVar
@@ -51,7 +51,7 @@ E = TypeVar("E", bound=Event)
 
 
 @contextmanager
-def as_current(bus: Any) -> Iterator[None]:
+def as_current(bus: Any) -> Generator[None]:
     """Make `MessageBus.current()` return this bus, in the caller's context and those copied from it."""
     token = _current_bus.set(bus)
     try:
@@ -168,13 +168,13 @@ class MessageBus:
         await self._stop(drain)
 
     async def _stop(self, drain: float) -> StopReport:
+        discarded, left, cancelled = self._discarded(), 0, 0
         with anyio.CancelScope(shield=True):
-            discarded = self._discarded()
             self._turn_waiters_away()
             with anyio.move_on_after(drain):
                 for state in list(self.open_sessions.values()):
                     await BusSession.of(self, state).aclose()
-                await self._dispatcher.wait_until(lambda: not (self._dispatcher.pending or self._running))
+                await self._dispatcher.wait_until(self._is_idle)
             left = self._dispatcher.pending
             cancelled = self._cancel_rest()
             self._state = "stopped"
@@ -182,7 +182,10 @@ class MessageBus:
             await self._ended.wait()
             self.open_sessions.clear()
             self._stopped.set()
-            return StopReport(left=left, discarded=self._discarded() - discarded, cancelled=cancelled)
+        return StopReport(left=left, discarded=self._discarded() - discarded, cancelled=cancelled)
+
+    def _is_idle(self) -> bool:
+        return not (self._dispatcher.pending or self._running or self._streams)
 
     def _turn_waiters_away(self) -> None:
         for waiter in self._waiting:
@@ -321,7 +324,9 @@ class MessageBus:
     async def execute_in(self, session_id: str | None, command: Command[R], timeout: float | None) -> R:
         """`execute`, from the bus (None) or a session."""
         if not isinstance(command, Command):
-            raise TypeError(f"execute() takes a Command, not {command!r}; events are published, StreamCommands streamed")
+            raise TypeError(
+                f"execute() takes a Command, not {command!r}; events are published, StreamCommands streamed"
+            )
         self.admit()
         self._complete(command, session_id)
         answer: R = await self._through_middleware(command, functools.partial(self._answer, session_id, timeout))
@@ -356,8 +361,8 @@ class MessageBus:
     ) -> AbstractAsyncContextManager[AsyncIterator[T]]:
         """Have the command's handler answer with a stream: `async with bus.stream(command) as items`.
 
-        The handler's generator runs in a task of its own, a few items ahead of the reader. Leaving the block early closes
-        it and waits for its `finally`.
+        The handler's generator runs in a task of its own, a few items ahead of the reader. Leaving the block early
+        closes it and waits for its `finally`.
 
         Raises:
             HandlerNotFoundError: on entry: no handler is registered.
@@ -451,7 +456,7 @@ class MessageBus:
         self._loop.run(functools.partial(self.publish, event, ttl=ttl))
 
     def emit(self, event: Event) -> None:
-        """Publish without waiting and without failing, from any thread: for telemetry. What finds no room is counted."""
+        """Publish without waiting or failing, from any thread: for telemetry. What finds no room is counted."""
         complete_header(event, None, current_message())
         if self._state not in ("running", "stopping"):
             self._show(event)  # how something ended that a stop cut short is still worth seeing
@@ -461,7 +466,7 @@ class MessageBus:
             return
         context = contextvars.copy_context()
         try:
-            self._loop.call_soon(functools.partial(context.run, self._emit_here, event))
+            self._loop.call_soon(lambda: context.run(self._emit_here, event))
         except RuntimeError:  # the loop ended without a stop of the bus; nobody is left to hear of it
             self._refused += 1
 

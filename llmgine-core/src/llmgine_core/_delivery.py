@@ -1,8 +1,8 @@
 """From an accepted event to its handlers: lanes, their workers, attempts, and the books.
 
-A lane is one handler in one session: its deliveries run one at a time, in the order of publication. Handlers that cannot
-suspend share one lane per session, so that they run in the order of registration. A lane's worker lives in the bus's task
-group and ends when its lane is empty; each delivery runs in the context of its publisher, copied.
+A lane is one handler in one session: its deliveries run one at a time, in the order of publication. Handlers that
+cannot suspend share one lane per session, so that they run in the order of registration. A lane's worker lives in the
+bus's task group and ends when its lane is empty; each delivery runs in the context of its publisher, copied.
 """
 
 from __future__ import annotations

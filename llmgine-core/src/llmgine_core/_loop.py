@@ -1,4 +1,4 @@
-"""The running event loop, asyncio's or trio's, as far as anyio does not cover it: tasks that nobody awaits, and threads."""
+"""The running event loop, asyncio's or trio's, as far as anyio does not cover it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class EventLoop:
         """Run a coroutine function on the loop, from another thread, and wait for what it returns."""
         return anyio.from_thread.run(function, token=self._anyio_token)
 
-    def call_soon(self, function: Callable[[], None]) -> None:
+    def call_soon(self, function: Callable[[], object]) -> None:
         """Call a function on the loop soon; from any thread.
 
         Raises:
@@ -74,13 +74,15 @@ class run_in_context(Awaitable[T]):  # noqa: N801 - reads as a function: `await 
 
     def __await__(self) -> Generator[Any, Any, T]:
         run, coroutine = self._context.run, self._coroutine
-        step, argument = coroutine.send, None
+        step: Callable[[Any], Any] = coroutine.send
+        argument: Any = None
         while True:
             try:
                 yielded = run(step, argument)
             except StopIteration as stop:
-                return stop.value  # type: ignore[no-any-return]
+                answer: T = stop.value
+                return answer
             try:
                 step, argument = coroutine.send, (yield yielded)
             except BaseException as error:  # thrown in by the loop: the coroutine decides what becomes of it
-                step, argument = coroutine.throw, error  # type: ignore[assignment]
+                step, argument = coroutine.throw, error

@@ -1,11 +1,10 @@
-"""Model calls go through the bus: the handlers of `GenerateCommand` and `StreamGenerateCommand`, and their caller's side."""
+"""Model calls go through the bus: the handlers of the two generate commands, and their caller's side."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any
 
 import attrs
 
@@ -124,7 +123,8 @@ class _Call:
         stream: bool,
     ) -> None:
         self._bus, self._command = bus, command
-        self._names: Any = (command.id, command.llm, model.provider, command.request.model or model.model)
+        asked = command.request.model or model.model
+        self._names: tuple[str, str, str, str] = (command.id, command.llm, model.provider, asked)
         self._began = time.perf_counter()
         self._first: float | None = None
         self._steps = 0

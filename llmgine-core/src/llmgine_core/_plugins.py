@@ -7,10 +7,10 @@ import importlib
 import inspect
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
-from typing import Any, cast
+from typing import Any
 
 import attrs
 import pluggy

@@ -21,7 +21,7 @@ M = TypeVar("M", bound=Message)
 def handler_name(handler: Callable[..., Any]) -> str:
     """How messages and stats name a handler: `module.qualname`, of what a partial wraps, of an object's class."""
     target: Any = getattr(handler, "func", handler)
-    named = target if hasattr(target, "__qualname__") else type(target)
+    named: Any = target if hasattr(target, "__qualname__") else type(target)  # pyright: ignore[reportUnknownVariableType]
     return f"{named.__module__}.{named.__qualname__}"
 
 

@@ -57,7 +57,7 @@ class SessionState:
 
 
 class BusSession:
-    """A session, opened by `async with`; made by `MessageBus.session`. Its verbs are the bus's, scoped to the session."""
+    """A session, opened by `async with`; made by `MessageBus.session`. Its verbs are the bus's, scoped to it."""
 
     def __init__(self, bus: MessageBus, id: str | None, *, join: bool, drain: float) -> None:
         self._bus, self._join, self._drain = bus, join, drain
@@ -226,7 +226,7 @@ class BusSession:
         return self._bus.schedule_in(self._open_state(), event, delay)
 
     def start_soon(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> None:
-        """Run a coroutine function in the background until the session ends; its errors are raised at the session's exit.
+        """Run a coroutine function in the background until the session ends; its errors are raised there.
 
         Raises:
             SessionClosedError: the session has ended.

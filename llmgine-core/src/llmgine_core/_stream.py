@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 import anyio
-import anyio.abc
 
 from llmgine_core._loop import run_in_context
 

@@ -211,7 +211,7 @@ class BusSession(BusVerbs, Protocol):
         ...
 
     def start_soon(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> None:
-        """Run a coroutine function in the background until the session ends; its errors are raised at the session's exit.
+        """Run a coroutine function in the background until the session ends; its errors are raised there.
 
         Raises:
             SessionClosedError: the session has ended.
@@ -260,7 +260,7 @@ class MessageBus(BusVerbs, Protocol):
         ...
 
     def emit(self, event: Event) -> None:
-        """Publish without waiting and without failing, from any thread: for telemetry. What finds no room is counted."""
+        """Publish without waiting or failing, from any thread: for telemetry. What finds no room is counted."""
         ...
 
     def publish_from_thread(self, event: Event, *, ttl: float | None = None) -> None:

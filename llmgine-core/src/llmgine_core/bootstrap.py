@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import anyio.to_thread
@@ -20,7 +20,7 @@ from llmgine_core._bus import as_current
 from llmgine_core._plugins import Plugin, load_plugin, unselected
 from llmgine_core.config import Config, Selection, load_config
 from llmgine_core.contracts import ErrorInfo, Event, Outcome
-from llmgine_core.errors import ConfigError, LlmgineError, PluginError, PluginLoadError
+from llmgine_core.errors import ConfigError, LlmgineError, PluginError, PluginLoadError, PluginNotFoundError
 from llmgine_core.events import BootstrapReadyEvent, BootstrapStartEvent, BootstrapStopEvent, PluginLoadedEvent
 from llmgine_core.observability import ContentPolicy, ObservabilityEventHandler
 
@@ -34,8 +34,8 @@ _CLOSING = 5.0
 class ApplicationBootstrap:
     """Puts an application together and runs it inside `async with`.
 
-    Every plugin is given as a name, a pair `(name, {settings})`, a table with `use` and settings, or a ready object. What
-    is left out comes from the environment, `llmgine.toml`, `[tool.llmgine]`, the defaults, in this order.
+    Every plugin is given as a name, a pair `(name, {settings})`, a table with `use` and settings, or a ready object.
+    What is left out comes from the environment, `llmgine.toml`, `[tool.llmgine]`, the defaults, in this order.
 
     Args:
         name: the application's name.
@@ -109,10 +109,10 @@ class ApplicationBootstrap:
         # The result is not returned: no plugin may swallow the application's own error.
         await self._stack.__aexit__(kind, error, traceback)
 
-    async def _start(
-        self, stack: AsyncExitStack, config: Config, plugins: list[Plugin], began: float
-    ) -> Application:
+    async def _start(self, stack: AsyncExitStack, config: Config, plugins: list[Plugin], began: float) -> Application:
         built = _Builder(self._name, plugins).build()
+        if (self._tools or built.tools) and built.one("tool_manager") is None:
+            raise PluginNotFoundError("tool manager", "", (), (), "llmgine-tools")
         await _start_observability(stack, built, config)
         await _enter(stack, built.bus, "the bus")
         built.bus.emit(BootstrapStartEvent(self._name))
@@ -121,7 +121,7 @@ class ApplicationBootstrap:
         for step, objects in built.running():
             for each in objects:
                 if isinstance(each, AbstractAsyncContextManager):
-                    await _enter(stack, each, step)
+                    await _enter(stack, cast("AbstractAsyncContextManager[Any]", each), step)
         app = built.application([*self._tools], self._state)
         app.models.register()
         await self._enter_lifespans(stack, app, plugins)
@@ -143,10 +143,14 @@ class ApplicationBootstrap:
             plugin.call("llmgine_register_handlers", app=app)
             app.health_checks.update(plugin.call("llmgine_health_checks", app=app) or {})
         for message_type, handler in self._handlers:
-            if isinstance(message_type, type) and issubclass(message_type, Event):
+            if _is_event(message_type):
                 app.bus.register_event_handler(message_type, handler)
             else:
                 app.bus.register_command_handler(message_type, handler)
+
+
+def _is_event(message_type: Any) -> bool:
+    return isinstance(message_type, type) and issubclass(message_type, Event)
 
 
 # ── loading and building ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -192,8 +196,8 @@ class _Ready(Plugin):
     def __init__(self, selection: Selection) -> None:
         super().__init__(selection, None, object())
 
-    def build(self, *, hook: str = "", **context: Any) -> Any:
-        return self.checked(self.selection.instance, "the constructor's argument")
+    def build(self, *, hook: str = "the constructor's argument", **_: Any) -> Any:
+        return self.checked(self.selection.instance, hook)
 
 
 class _Builder:
@@ -296,6 +300,7 @@ async def _start_observability(stack: AsyncExitStack, built: _Builder, config: C
 
 
 async def _close_handler(handler: ObservabilityEventHandler) -> None:
+    in_time = False
     with anyio.CancelScope(shield=True):
         in_time = await anyio.to_thread.run_sync(handler.close, _CLOSING)
     books = handler.stats()
@@ -311,11 +316,7 @@ async def _close_handler(handler: ObservabilityEventHandler) -> None:
 
 
 async def _say_goodbye(
-    app: Application,
-    began: float,
-    kind: type[BaseException] | None,
-    error: BaseException | None,
-    traceback: TracebackType | None,
+    app: Application, began: float, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
 ) -> None:
     outcome = Outcome.OK if error is None else Outcome.ERROR if isinstance(error, Exception) else Outcome.CANCELLED
     info = None if error is None else ErrorInfo.from_exception(error)

@@ -1,8 +1,8 @@
 """Which plugins an application uses, and with what settings.
 
-Sources, strongest first: the constructor's arguments, the environment (`LLMGINE_…`), `llmgine.toml`, `[tool.llmgine]` in
-`pyproject.toml`, the defaults. A stronger source replaces a weaker one's whole entry; environment variables that go deeper
-(`LLMGINE_LLM__DEFAULT__MODEL`) change single settings.
+Sources, strongest first: the constructor's arguments, the environment (`LLMGINE_…`), `llmgine.toml`, `[tool.llmgine]`
+in `pyproject.toml`, the defaults. A stronger source replaces a weaker one's whole entry; environment variables that
+go deeper (`LLMGINE_LLM__DEFAULT__MODEL`) change single settings.
 """
 
 from __future__ import annotations
@@ -247,9 +247,11 @@ class _Reader:
         self._env, self._faults = env, faults
 
     def one(self, kind: str, value: Any, source: str, name: str | None = None) -> Selection | None:
-        use, settings, instance = value, {}, None
-        if isinstance(value, tuple) and len(cast("tuple[Any, ...]", value)) == 2:
-            use, settings = cast("tuple[Any, Any]", value)
+        use: Any = value
+        settings: Any = dict[str, Any]()
+        instance: Any = None
+        if isinstance(value, tuple):
+            use, settings = value if len(value) == 2 else (None, None)  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
         elif isinstance(value, Mapping):
             settings = dict(cast("Mapping[str, Any]", value))
             use, name = settings.pop("use", None), settings.pop("as", name)
@@ -261,8 +263,8 @@ class _Reader:
             )
             return None
         called = name or (use.partition("@")[0] if instance is None else type(instance).__name__)
-        settings = {**settings, **self._env.settings_for(kind, called)}
-        return Selection(kind=kind, name=called, use=use, settings=settings, instance=instance, source=source)
+        merged = {**cast("Mapping[str, Any]", settings), **self._env.settings_for(kind, called)}
+        return Selection(kind=kind, name=called, use=use, settings=merged, instance=instance, source=source)
 
     def many(self, kind: str, value: Any, source: str) -> tuple[Selection, ...]:
         if not isinstance(value, (list, tuple)):
@@ -275,6 +277,7 @@ class _Reader:
         return tuple(s for s in found if s is not None)
 
     def models(self, value: Any, source: str) -> dict[str, Selection]:
-        named = value if isinstance(value, Mapping) and "use" not in value else {"default": value}
-        found = {n: self.one("llm", v, source, n) for n, v in cast("Mapping[str, Any]", named).items()}
+        is_many = isinstance(value, Mapping) and "use" not in value
+        named: Mapping[str, Any] = cast("Mapping[str, Any]", value) if is_many else {"default": value}
+        found = {n: self.one("llm", v, source, n) for n, v in named.items()}
         return {name: selection for name, selection in found.items() if selection is not None}

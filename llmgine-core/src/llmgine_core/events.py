@@ -1,7 +1,7 @@
 """The events that the runtime publishes about itself.
 
-Every Result, Response and End event has `outcome`, `duration` (seconds) and `error`. Lifecycle events of a command share
-the command's header, so they stand where the command stands in the chain of causes.
+Every Result, Response and End event has `outcome`, `duration` (seconds) and `error`. Lifecycle events of a command
+share the command's header, so they stand where the command stands in the chain of causes.
 """
 
 from __future__ import annotations

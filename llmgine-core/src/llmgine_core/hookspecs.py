@@ -1,7 +1,8 @@
 """The hooks that a plugin may implement.
 
-A plugin is a module (or an object) behind an entry point. It implements the hook of its kind and whatever else it has to
-offer, each function marked with the decorator of the same name in `impl`, which type checkers hold against the hook's
+A plugin is a module (or an object) behind an entry point. It implements the hook of its kind and whatever else it has
+to offer, each function marked with the decorator of the same name in `impl`, which type checkers hold against the
+hook's
 signature::
 
     from llmgine_core.hookspecs import Build, impl
@@ -37,7 +38,18 @@ from llmgine_core.observability import ObservabilityEventHandler
 if TYPE_CHECKING:
     from cattrs import Converter
 
-__all__ = ["API_VERSION", "KINDS", "PROJECT", "Build", "HealthCheck", "HookSpecs", "Kind", "hookimpl", "hookspec", "impl"]
+__all__ = [
+    "API_VERSION",
+    "KINDS",
+    "PROJECT",
+    "Build",
+    "HealthCheck",
+    "HookSpecs",
+    "Kind",
+    "hookimpl",
+    "hookspec",
+    "impl",
+]
 
 PROJECT = "llmgine"
 API_VERSION = 1

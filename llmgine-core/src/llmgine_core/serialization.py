@@ -1,7 +1,8 @@
 """Messages as JSON and back.
 
-A stored message is one object: `type` says what it is, the header's fields stand beside it, `data` holds the fields. What
-is of an unknown type reads back as `UnknownEvent` and is written again as it was. cattrs is imported at the first use.
+A stored message is one object: `type` says what it is, the header's fields stand beside it, `data` holds the fields.
+What is of an unknown type reads back as `UnknownEvent` and is written again as it was. cattrs is imported at the
+first use.
 """
 
 from __future__ import annotations
@@ -11,9 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING, Any
-
-import attrs
+from typing import TYPE_CHECKING, Any, cast
 
 from llmgine_core import contracts
 from llmgine_core.contracts import Message, message_type
@@ -93,17 +92,17 @@ def from_document(document: object) -> Message:
     Raises:
         SerializationError: the document is not of that form; the error names the path.
     """
-    if not isinstance(document, dict) or not isinstance(document.get("type"), str):
+    fields: dict[str, Any] = dict(cast("dict[str, Any]", document)) if isinstance(document, dict) else {}
+    type_name, data = fields.pop("type", None), fields.pop("data", {})
+    if not isinstance(type_name, str):
         raise SerializationError("a message is a JSON object whose `type` is a string")
-    fields: dict[str, Any] = dict(document)  # pyright: ignore[reportUnknownArgumentType]
-    type_name, data = fields.pop("type"), fields.pop("data", {})
     if not isinstance(data, dict):
         raise SerializationError("an object is wanted", "$.data")
     cls = message_type(type_name)
     try:
         header = _read_header(fields)
         if cls is None:
-            return UnknownEvent(type_name, data, **header)
+            return UnknownEvent(type_name, cast("dict[str, Any]", data), **header)
         message = _converter().structure(data, cls)
         take_header(message, header)
         return message
@@ -164,10 +163,11 @@ def _tag(converter: Converter, union: Any, classes: Mapping[str, type]) -> None:
         return {"type": names[type(value)], **converter.unstructure(value, unstructure_as=type(value))}
 
     def read(document: Any, _: Any) -> Any:
-        fields = dict(document)
+        fields: dict[str, Any] = dict(document)
         name = fields.pop("type")
         if name in classes:
-            return converter.structure(fields, classes[name])
+            member: Any = classes[name]
+            return converter.structure(fields, member)
         if union is contracts.Part:
             return contracts.UnknownPart(name, fields)
         raise SerializationError(f"unknown type {name!r}; known: {', '.join(classes)}")

@@ -68,10 +68,10 @@ from llmgine_core.contracts.turns import (
 )
 
 __all__ = [
+    "CONTENT",
     "Approval",
     "ApproveToolCall",
     "BusStats",
-    "CONTENT",
     "ChatMessage",
     "Command",
     "DeliveryStats",

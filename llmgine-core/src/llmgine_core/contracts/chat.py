@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -118,6 +118,10 @@ class UnknownPart:
 Part = TextPart | ImagePart | ReasoningPart | ToolCallPart | ToolResultPart | UnknownPart
 
 
+def _parts(parts: Iterable[Part]) -> tuple[Part, ...]:
+    return tuple(parts)
+
+
 @attrs.frozen
 class ChatMessage:
     """One message of a conversation.
@@ -130,7 +134,7 @@ class ChatMessage:
     """
 
     role: Role = attrs.field(converter=Role)
-    parts: tuple[Part, ...] = attrs.field(default=(), converter=tuple)
+    parts: tuple[Part, ...] = attrs.field(default=(), converter=_parts)
     name: str | None = attrs.field(default=None, kw_only=True)
     extra: Mapping[str, Any] = _extra()
 

@@ -1,8 +1,8 @@
 """The header that every message carries, and how it costs next to nothing until it is read.
 
-A message is made far more often than its header is read. So construction stores one clock reading; the id is minted when
-it is first read, and what the bus knows (session, cause, correlation) arrives as one `Header` object that all messages of
-the same origin share. The header's names are read as properties.
+A message is made far more often than its header is read. So construction stores one clock reading; the id is minted
+when it is first read, and what the bus knows (session, cause, correlation) arrives as one `Header` object that all
+messages of the same origin share. The header's names are read as properties.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ _mint_lock = threading.Lock()
 class State:
     """The slots behind the header's properties; written in place, once."""
 
-    __slots__ = ("__weakref__", "_header", "_id", "_stamp")
+    __slots__ = ("__weakref__", "_complete", "_header", "_id", "_stamp")
+    _complete: bool
     _header: Header
     _id: str
     _stamp: int
@@ -75,6 +76,7 @@ class State:
     def with_header(self, header: Header) -> Self:
         """Give a message that was just made the header that it shares with others, and return it."""
         _set_header(self, header)
+        _set_complete(self, True)
         return self
 
 
@@ -87,7 +89,7 @@ if TYPE_CHECKING:
         id: str = attrs.field(default="", kw_only=True, eq=False, repr=False)
         timestamp: datetime = attrs.field(default=_EPOCH, kw_only=True, eq=False, repr=False)
         session_id: str | None = attrs.field(default=None, kw_only=True, eq=False, repr=False)
-        correlation_id: str | None = attrs.field(default=None, kw_only=True, eq=False, repr=False)
+        correlation_id: str = attrs.field(default="", kw_only=True, eq=False, repr=False)
         causation_id: str | None = attrs.field(default=None, kw_only=True, eq=False, repr=False)
         deadline: datetime | None = attrs.field(default=None, kw_only=True, eq=False, repr=False)
         traceparent: str | None = attrs.field(default=None, kw_only=True, eq=False, repr=False)
@@ -103,6 +105,7 @@ else:
 
         @property
         def id(self) -> str:
+            """128 bits as 32 hexadecimal digits, minted when first read."""
             try:
                 return self._id
             except AttributeError:
@@ -110,10 +113,12 @@ else:
 
         @property
         def timestamp(self) -> datetime:
+            """When the message was made."""
             return _EPOCH + timedelta(microseconds=_stamp_of(self) // 1000)
 
         @property
         def correlation_id(self) -> str:
+            """Id of the message that began the chain."""
             return self.header.correlation_id or self.id
 
         session_id = property(lambda self: self.header.session_id)
@@ -126,8 +131,11 @@ else:
 
 # The stamp is written through the slots' descriptors, since the classes are frozen.
 _set_stamp = State.__dict__["_stamp"].__set__
+_get_stamp: Callable[[State], int] = State.__dict__["_stamp"].__get__
+_get_id: Callable[[State], str] = State.__dict__["_id"].__get__
 _set_id = State.__dict__["_id"].__set__
 _set_header = State.__dict__["_header"].__set__
+_set_complete = State.__dict__["_complete"].__set__
 
 
 def stamping_init(init: Any, owner: type[State], check: Callable[[Any, tuple[Any, ...]], None]) -> Any:
@@ -165,6 +173,12 @@ def stamping_init(init: Any, owner: type[State], check: Callable[[Any, tuple[Any
 
 
 def take_header(message: State, given: dict[str, Any]) -> None:
+    """Give a message the header fields that its maker named.
+
+    Raises:
+        TypeError: a name is no field of the header.
+        ValueError: the timestamp has no time zone.
+    """
     unknown = given.keys() - _HEADER_FIELDS - {"id", "timestamp"}
     if unknown:
         raise TypeError(
@@ -187,10 +201,10 @@ def _nanoseconds(timestamp: datetime) -> int:
 
 def _stamp_of(message: State) -> int:
     try:
-        return message._stamp
+        return _get_stamp(message)
     except AttributeError:  # a class with an __init__ of its own that never calls ours
         _set_stamp(message, time_ns())
-        return message._stamp
+        return _get_stamp(message)
 
 
 def _mint(message: State) -> str:
@@ -201,7 +215,7 @@ def _mint(message: State) -> str:
             millis, rest = divmod(stamp, 1_000_000)
             value = millis << 80 | 7 << 76 | (rest << 12) // 1_000_000 << 64 | 2 << 62 | secrets.randbits(62)
             _set_id(message, f"{value:032x}")
-    return message._id
+    return _get_id(message)
 
 
 def lifecycle_header(message: HeaderFields) -> Header:
@@ -222,17 +236,16 @@ def derived_header(cause: HeaderFields) -> Header:
 
 
 def complete_header(message: State, session_id: str | None, cause: HeaderFields | None) -> None:
-    """Fill what the message's maker left empty: from the session used, else from the message being handled."""
+    """Fill, once, what the message's maker left empty: from the session used, else from the message being handled."""
+    if getattr(message, "_complete", False):
+        return
+    _set_complete(message, True)
     own = getattr(message, "_header", None)
     if own is None and cause is None:
         _set_header(message, Header(session_id=session_id))
         return
     known = derived_header(cause) if cause is not None and cause is not message else _EMPTY_HEADER
     given = own or _EMPTY_HEADER
-    merged = {
-        name: (value if value not in (None, {}) else getattr(known, name))
-        for name in _HEADER_FIELDS
-        for value in [getattr(given, name)]
-    }
-    merged["session_id"] = given.session_id or session_id or known.session_id
-    _set_header(message, Header(**merged))
+    values = {name: getattr(given, name) or getattr(known, name) for name in _HEADER_FIELDS}
+    values["session_id"] = given.session_id or session_id or known.session_id
+    _set_header(message, Header(**values))

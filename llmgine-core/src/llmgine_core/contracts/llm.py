@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -68,6 +68,19 @@ class Usage:
         )
 
 
+# One for each type: type checkers cannot read a field's type off a generic converter.
+def _messages(messages: Iterable[ChatMessage]) -> tuple[ChatMessage, ...]:
+    return tuple(messages)
+
+
+def _definitions(definitions: Iterable[ToolDefinition]) -> tuple[ToolDefinition, ...]:
+    return tuple(definitions)
+
+
+def _strings(strings: Iterable[str]) -> tuple[str, ...]:
+    return tuple(strings)
+
+
 @attrs.frozen(kw_only=True)
 class LLMRequest:
     """What a language model is asked.
@@ -88,14 +101,14 @@ class LLMRequest:
     """
 
     model: str | None = None
-    messages: tuple[ChatMessage, ...] = attrs.field(converter=tuple)
-    tools: tuple[ToolDefinition, ...] = attrs.field(default=(), converter=tuple)
+    messages: tuple[ChatMessage, ...] = attrs.field(converter=_messages)
+    tools: tuple[ToolDefinition, ...] = attrs.field(default=(), converter=_definitions)
     tool_choice: str = "auto"
     response_format: Mapping[str, Any] | None = None
     temperature: float | None = None
     top_p: float | None = None
     max_output_tokens: int | None = None
-    stop: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    stop: tuple[str, ...] = attrs.field(default=(), converter=_strings)
     seed: int | None = None
     timeout: float | None = None
     extra: Mapping[str, Any] = attrs.field(factory=dict[str, Any])

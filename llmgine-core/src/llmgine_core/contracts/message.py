@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, ClassVar, Final, Generic, TypeVar
@@ -32,6 +32,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 CONTENT: Final = {"llmgine.content": True}
 """Field metadata that marks content; `content()` sets it."""
+
 
 def content(**options: Any) -> Any:
     """Mark a field as content: words of users, models or tools, which observability omits unless told otherwise.
@@ -143,7 +144,7 @@ def current_message() -> Message | None:
 
 
 @contextmanager
-def handling(message: Message) -> Iterator[None]:
+def handling(message: Message) -> Generator[None]:
     """Let what is sent inside the block name `message` as its cause, and take over its session and chain."""
     token = _current.set(message)
     try:

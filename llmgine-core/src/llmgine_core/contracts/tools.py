@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -27,6 +27,10 @@ __all__ = [
 
 F = TypeVar("F", bound=Callable[..., Any])
 _OPTIONS = "__llmgine_tool__"
+
+
+def _strings(strings: Iterable[str]) -> tuple[str, ...]:
+    return tuple(strings)
 
 
 class ToolOutcome(StrEnum):
@@ -94,7 +98,7 @@ class ToolDefinition:
     description: str = ""
     parameters: Mapping[str, Any] = attrs.field(factory=lambda: {"type": "object", "properties": {}})
     strict: bool = False
-    examples: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    examples: tuple[str, ...] = attrs.field(default=(), converter=_strings)
 
 
 class ToolFailure(Exception):  # noqa: N818 - a tool's answer rather than a fault of the program
@@ -134,7 +138,7 @@ class ToolOptions:
     description: str | None = None
     timeout: float | None = None
     requires_approval: bool = False
-    examples: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    examples: tuple[str, ...] = attrs.field(default=(), converter=_strings)
 
 
 @overload

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -36,7 +36,7 @@ class ObservabilityClient:
         self._emit(MetricEvent(name, "histogram", value, unit, attributes))
 
     @contextmanager
-    def span(self, name: str, **attributes: Any) -> Iterator[None]:
+    def span(self, name: str, **attributes: Any) -> Generator[None]:
         """Publish a `SpanStartEvent`, and at the end of the block a `SpanEndEvent`; exceptions pass unchanged."""
         start = SpanStartEvent(name, attributes)
         self._emit(start)

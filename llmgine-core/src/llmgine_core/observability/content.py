@@ -60,8 +60,8 @@ def _omit_content(converter: Converter) -> None:
         return attrs.has(kind) and any(is_content(field) for field in attrs.fields(kind))
 
     def make_writer(kind: Any) -> Callable[[Any], dict[str, Any]]:
-        omitted = {f.name: override(unstruct_hook=_omitted) for f in attrs.fields(kind) if is_content(f)}
-        return make_dict_unstructure_fn(kind, converter, **omitted)  # pyright: ignore[reportArgumentType]
+        omitted: Any = {f.name: override(unstruct_hook=_omitted) for f in attrs.fields(kind) if is_content(f)}
+        return make_dict_unstructure_fn(kind, converter, **omitted)
 
     converter.register_unstructure_hook_factory(has_content, make_writer)
 

@@ -1,0 +1,210 @@
+"""The turn loop: history in, model, tool calls, history out.
+
+A turn writes to the history in whole groups only: what the user said together with the model's calls and all their
+results, or with the answer. So a turn that fails leaves no question without an answer, and one that is cancelled
+leaves no call without a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio
+import attrs
+
+from llmgine_core import (
+    ChatMessage,
+    FinishReason,
+    LLMCompleted,
+    LLMRequest,
+    LLMResponse,
+    LLMTextDelta,
+    RunTurn,
+    StoppedBy,
+    StreamTurn,
+    ToolCall,
+    ToolOutcome,
+    ToolResult,
+    TurnCompleted,
+    TurnResult,
+    TurnStreamEvent,
+    TurnTextDelta,
+    TurnToolCall,
+    TurnToolResult,
+    Usage,
+    abc,
+)
+
+__all__ = ["TurnHandlers"]
+
+_STOPPED_BY = {
+    FinishReason.LENGTH: StoppedBy.LENGTH,
+    FinishReason.CONTENT_FILTER: StoppedBy.CONTENT_FILTER,
+}
+
+
+class TurnHandlers:
+    """The handlers of `RunTurn` and `StreamTurn`.
+
+    Args:
+        app: the application whose models, tools and histories the turns use.
+    """
+
+    def __init__(self, app: abc.Application) -> None:
+        self._app = app
+
+    def register(self) -> None:
+        """Register both on the application's bus."""
+        self._app.bus.register_command_handler(RunTurn, self.run)
+        self._app.bus.register_command_handler(StreamTurn, self.stream)
+
+    async def run(self, command: RunTurn) -> TurnResult:
+        """Answer in one piece.
+
+        Raises:
+            ValueError: the command belongs to no session.
+            LanguageModelError: the model cannot answer.
+            TimeoutError: the turn's time is up.
+        """
+        async for event in _Turn(self._app, command, streamed=False).events():
+            if isinstance(event, TurnCompleted):
+                return event.result
+        raise AssertionError("a turn ends with its result or an exception")
+
+    async def stream(self, command: StreamTurn) -> AsyncIterator[TurnStreamEvent]:
+        """Answer step by step; raises as `run` does."""
+        async for event in _Turn(self._app, command, streamed=True).events():
+            yield event
+
+
+class _Clock:
+    """What is left of a turn's time. No scope is held open across a `yield`; each single wait gets one."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._end = None if seconds is None else anyio.current_time() + seconds
+
+    def limit(self) -> Any:
+        """A block that raises TimeoutError when the turn's time is up."""
+        return anyio.fail_after(None if self._end is None else max(0.0, self._end - anyio.current_time()))
+
+
+class _Turn:
+    """One turn.
+
+    Args:
+        app: the application.
+        command: what is asked.
+        streamed: whether the model is asked for its answer step by step.
+    """
+
+    def __init__(self, app: abc.Application, command: RunTurn | StreamTurn, *, streamed: bool) -> None:
+        self._session = app.session_of(command)
+        self._model = app.llm(command.llm)
+        self._command, self._streamed = command, streamed
+        self._clock = _Clock(command.timeout)
+        self._added: list[ChatMessage] = []
+        self._unsaved: list[ChatMessage] = [ChatMessage.user(command.text)]
+        self._usage = Usage()
+
+    async def events(self) -> AsyncIterator[TurnStreamEvent]:
+        """The turn's events; the last is `TurnCompleted`."""
+        for step in range(1, self._command.max_steps + 1):
+            request = await self._request(may_call=step < self._command.max_steps)
+            answer: LLMResponse | None = None
+            async for event in self._ask(request):
+                if isinstance(event, LLMResponse):
+                    answer = event
+                else:
+                    yield event
+            assert answer is not None
+            self._usage += answer.usage
+            calls = answer.message.tool_calls
+            if not calls or step == self._command.max_steps:
+                await self._save(_without_calls(answer.message))
+                yield TurnCompleted(self._result(answer, step, stopped=bool(calls)))
+                return
+            for call in calls:
+                yield TurnToolCall(call)
+            for result in await self._call_tools(answer.message):
+                yield TurnToolResult(result)
+
+    # asking the model
+
+    async def _request(self, *, may_call: bool) -> LLMRequest:
+        with self._clock.limit():
+            history = await self._session.history.messages()
+        command = self._command
+        system = (ChatMessage.system(command.system),) if command.system else ()
+        return LLMRequest(
+            messages=(*system, *history, *self._unsaved),
+            tools=self._session.tools.definitions(),
+            tool_choice="auto" if may_call else "none",
+            max_output_tokens=command.max_tokens,
+        )
+
+    async def _ask(self, request: LLMRequest) -> AsyncIterator[TurnTextDelta | LLMResponse]:
+        if not self._streamed:
+            with self._clock.limit():
+                response = await self._model.generate(request)
+            yield response
+            return
+        async with self._model.stream(request) as steps:
+            while True:
+                with self._clock.limit():
+                    step = await anext(steps)
+                if isinstance(step, LLMCompleted):
+                    yield step.response
+                    return
+                if isinstance(step, LLMTextDelta):
+                    yield TurnTextDelta(step.text)
+
+    # calling tools
+
+    async def _call_tools(self, message: ChatMessage) -> list[ToolResult]:
+        """Make the calls in parallel and save them with their results; calls that a cancellation cuts short say so."""
+        calls = message.tool_calls
+        results: dict[int, ToolResult] = {}
+        try:
+            with self._clock.limit():
+                async with anyio.create_task_group() as tasks:
+                    for index, call in enumerate(calls):
+                        tasks.start_soon(self._call_tool, index, call, results)
+        finally:
+            ordered = [results.get(i) or _cancelled(call) for i, call in enumerate(calls)]
+            with anyio.CancelScope(shield=True):
+                await self._save(message, ChatMessage.tool(*ordered))
+        return ordered
+
+    async def _call_tool(self, index: int, call: ToolCall, results: dict[int, ToolResult]) -> None:
+        results[index] = await self._session.tools.execute_tool_call(call)
+
+    # writing down
+
+    async def _save(self, *messages: ChatMessage) -> None:
+        self._unsaved += [m for m in messages if m.parts]
+        self._added += self._unsaved
+        saved, self._unsaved = self._unsaved, []
+        await self._session.history.add_all(saved)
+
+    def _result(self, answer: LLMResponse, steps: int, *, stopped: bool) -> TurnResult:
+        reason = StoppedBy.MAX_STEPS if stopped else _STOPPED_BY.get(answer.finish_reason, StoppedBy.ANSWER)
+        return TurnResult(
+            text=answer.message.text,
+            messages=tuple(self._added),
+            usage=self._usage,
+            steps=steps,
+            stopped_by=reason,
+        )
+
+
+def _without_calls(message: ChatMessage) -> ChatMessage:
+    """The answer without calls that nobody will make any more."""
+    if not message.tool_calls:
+        return message
+    words = ChatMessage.assistant(message.text)
+    return attrs.evolve(message, parts=words.parts)
+
+
+def _cancelled(call: ToolCall) -> ToolResult:
+    return ToolResult(call.id, call.name, "the call was cancelled", ToolOutcome.CANCELLED)
