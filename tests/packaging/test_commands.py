@@ -1,0 +1,17 @@
+"""The two commands that README gives a newcomer are the ones that `.ci/run` runs."""
+
+import re
+
+import pytest
+
+from tests.packaging.workspace import ROOT
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix"), [("chat_command", "pip install uv && "), ("test_command", "")], ids=["chat", "tests"]
+)
+def test_readme_gives_the_command_that_ci_runs(name: str, prefix: str) -> None:
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    (command,) = re.findall(rf"^{name}='(.+)'$", script, re.MULTILINE)
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert prefix + command in [line.removeprefix("$ ").split("  #")[0].strip() for line in lines]
