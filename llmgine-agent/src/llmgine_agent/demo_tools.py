@@ -56,7 +56,8 @@ def _power(base: float, exponent: float) -> float:
         raise ValueError("the power is too large")
     if base < 0 and exponent != int(exponent):
         raise ValueError("a negative number has no such power")
-    return float(base**exponent) if isinstance(exponent, float) or exponent < 0 else base**exponent
+    result: float = base**exponent
+    return result
 
 
 _OPERATORS: dict[type[ast.AST], Any] = {
@@ -103,7 +104,7 @@ def calculate(expression: str) -> str:
         value = _evaluate(ast.parse(expression.strip(), mode="eval").body)
     except (SyntaxError, ValueError, ArithmeticError, RecursionError, MemoryError) as error:
         raise ToolFailure(f"{expression!r} cannot be calculated: {error}") from error
-    return f"{value:.10g}" if isinstance(value, float) else str(value)
+    return f"{value:.10g}" if value != int(value) else str(int(value))
 
 
 def _evaluate(node: ast.AST) -> float:

@@ -240,6 +240,18 @@ def _assemble(
     )
 
 
+def _parts(value: Any) -> tuple[Any, Any, Any]:
+    """Name, settings and ready object, as far as they can be told from the value's form."""
+    if isinstance(value, str):
+        return value, {}, None
+    if isinstance(value, tuple):
+        pair = cast("tuple[Any, ...]", cast("object", value))
+        return (pair[0], pair[1], None) if len(pair) == 2 else (None, {}, None)
+    if isinstance(value, Mapping):
+        return None, cast("Mapping[str, Any]", value), None
+    return "", {}, value
+
+
 class _Reader:
     """Reads what configuration says of plugins: a name, a pair, a table, or a ready object."""
 
@@ -247,24 +259,18 @@ class _Reader:
         self._env, self._faults = env, faults
 
     def one(self, kind: str, value: Any, source: str, name: str | None = None) -> Selection | None:
-        use: Any = value
-        settings: Any = dict[str, Any]()
-        instance: Any = None
-        if isinstance(value, tuple):
-            use, settings = value if len(value) == 2 else (None, None)  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
-        elif isinstance(value, Mapping):
-            settings = dict(cast("Mapping[str, Any]", value))
+        use, settings, instance = _parts(value)
+        if isinstance(value, Mapping):
+            settings = dict(settings)
             use, name = settings.pop("use", None), settings.pop("as", name)
-        elif not isinstance(value, str):
-            use, instance = "", value
         if instance is None and (not isinstance(use, str) or not use or not isinstance(settings, Mapping)):
             self._faults.append(
                 f"{source}: {kind} is a plugin's name, a pair (name, settings) or a table with `use`, not {value!r}"
             )
             return None
-        called = name or (use.partition("@")[0] if instance is None else type(instance).__name__)
-        merged = {**cast("Mapping[str, Any]", settings), **self._env.settings_for(kind, called)}
-        return Selection(kind=kind, name=called, use=use, settings=merged, instance=instance, source=source)
+        called = str(name or (use.partition("@")[0] if instance is None else type(instance).__name__))
+        settings = {**settings, **self._env.settings_for(kind, called)}
+        return Selection(kind=kind, name=called, use=use, settings=settings, instance=instance, source=source)
 
     def many(self, kind: str, value: Any, source: str) -> tuple[Selection, ...]:
         if not isinstance(value, (list, tuple)):
