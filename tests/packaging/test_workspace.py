@@ -1,19 +1,21 @@
 """Tools check every package: a new one must not be left out of a list that configures them."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TypeAlias
 
 from tests.packaging.workspace import PACKAGES, PLUGINS, ROOT, normalized, read_toml
 
 
-def lists(value: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
-    """The lists of strings in a document, each with its place."""
+Value: TypeAlias = "dict[str, Value] | list[Value] | str | float"
+
+
+def lists(value: Value, path: str = "") -> Iterator[tuple[str, list[str]]]:
+    """The lists in a document with the strings in them, each with its place."""
     if isinstance(value, dict):
         for key, each in value.items():
             yield from lists(each, f"{path}.{key}" if path else key)
-    elif isinstance(value, list) and all(isinstance(each, str) for each in value):
-        yield path, value
     elif isinstance(value, list):
+        yield path, [each for each in value if isinstance(each, str)]
         for index, each in enumerate(value):
             yield from lists(each, f"{path}.{index}")
 
