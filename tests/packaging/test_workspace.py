@@ -5,7 +5,6 @@ from typing import TypeAlias
 
 from tests.packaging.workspace import PACKAGES, PLUGINS, ROOT, normalized, read_toml
 
-
 Value: TypeAlias = "dict[str, Value] | list[Value] | str | float"
 
 
