@@ -1,0 +1,178 @@
+"""`llmgine chat` as a newcomer runs it: a process of its own, the real model, a pipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+QUESTION = "What time is it in Tokyo?\n"
+TIME = re.compile(r"\b([01]?\d|2[0-3]):[0-5]\d\b")
+
+# Put first on the path, this hides distributions from their finders, as if they had never been installed.
+HIDING = """
+import os
+from importlib import metadata
+
+_all = metadata.distributions
+_hidden = set(os.environ["HIDDEN"].split(","))
+metadata.distributions = lambda **options: (d for d in _all(**options) if d.metadata["Name"] not in _hidden)
+"""
+
+
+def chat(
+    *options: str, cwd: Path, text: str = QUESTION, variables: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the command in a folder of its own."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("LLMGINE_", "OTEL_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "llmgine_core.cli", "chat", *options],
+        cwd=cwd,
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**inherited, **(variables or {})},
+    )
+
+
+def without(*distributions: str, cwd: Path) -> dict[str, str]:
+    """Environment variables under which these distributions are not installed."""
+    (cwd / "sitecustomize.py").write_text(HIDING, encoding="utf-8")
+    return {"HIDDEN": ",".join(distributions), "PYTHONPATH": str(cwd)}
+
+
+@pytest.fixture(scope="module")
+def traced(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[subprocess.CompletedProcess[str], list[dict[str, object]]]:
+    """One run with a trace: the process and its JSON lines."""
+    folder = tmp_path_factory.mktemp("chat")
+    done = chat("--observability", "console,file", "--session", "newcomer", cwd=folder)
+    lines = (folder / "llmgine-events.jsonl").read_text(encoding="utf-8").splitlines()
+    return done, [json.loads(line) for line in lines]
+
+
+def test_a_question_from_a_pipe_is_answered_by_a_real_model_with_a_real_tool(
+    traced: tuple[subprocess.CompletedProcess[str], list[dict[str, object]]],
+) -> None:
+    """The answer, on standard output, holds the time that the tool told."""
+    done, events = traced
+    assert done.returncode == 0, done.stderr
+    result = next(e for e in events if e["type"] == "ToolExecuteResultEvent")
+    assert TIME.search(done.stdout)
+    assert "get_time" in json.dumps(result)
+    assert "Traceback" not in done.stderr
+
+
+def test_the_trace_holds_every_step_with_the_session_id(
+    traced: tuple[subprocess.CompletedProcess[str], list[dict[str, object]]],
+) -> None:
+    """Session, command, model, tool and history events are there, in order, all of the one session."""
+    _, events = traced
+    types = [e["type"] for e in events if e["session_id"] == "newcomer"]
+    wanted = [
+        "SessionStartEvent",
+        "CommandStartedEvent",
+        "LLMRequestEvent",
+        "LLMResponseEvent",
+        "ToolExecuteResultEvent",
+        "ChatHistoryUpdatedEvent",
+        "CommandResultEvent",
+        "SessionEndEvent",
+    ]
+    assert [t for t in dict.fromkeys(types) if t in wanted and t != "CommandResultEvent"] == [
+        t for t in wanted if t != "CommandResultEvent"
+    ]
+    assert "CommandResultEvent" in types
+    assert (types[0], types[-1]) == ("SessionStartEvent", "SessionEndEvent")
+    assert all(e["timestamp"] for e in events)
+
+
+def test_the_console_shows_the_events_on_standard_error(
+    traced: tuple[subprocess.CompletedProcess[str], list[dict[str, object]]],
+) -> None:
+    """Each event type of the trace stands on a line of standard error; standard output holds the answer alone."""
+    done, events = traced
+    shown = done.stderr
+    assert [t for t in {str(e["type"]) for e in events} if t.removesuffix("Event") not in shown] == []
+    assert "SessionStart" not in done.stdout
+
+
+def test_nothing_that_was_said_leaves_the_process_unless_asked(
+    traced: tuple[subprocess.CompletedProcess[str], list[dict[str, object]]],
+) -> None:
+    """By default the trace holds neither the question nor the answer."""
+    _, events = traced
+    assert "Tokyo" not in json.dumps(events)
+
+
+def test_content_is_written_when_asked(tmp_path: Path) -> None:
+    """With --content the trace holds what was said."""
+    done = chat("--observability", "file", "--content", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "What time is it in Tokyo?" in (tmp_path / "llmgine-events.jsonl").read_text(encoding="utf-8")
+
+
+def test_several_lines_are_several_turns_of_one_session(tmp_path: Path) -> None:
+    """Each line of the pipe gets its answer."""
+    done = chat(cwd=tmp_path, text="What time is it in Paris?\n\nWhat is 12 * 12?\n")
+    assert done.returncode == 0, done.stderr
+    assert TIME.search(done.stdout)
+    assert "144" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("hidden", "told"),
+    [
+        ("llmgine-llm-local", "pip install llmgine-llm-local"),
+        ("llmgine-tools", "pip install llmgine-tools"),
+        ("llmgine-context", "pip install llmgine-context"),
+    ],
+)
+def test_a_missing_package_is_named_with_the_command_that_installs_it(hidden: str, told: str, tmp_path: Path) -> None:
+    """Without a package that the conversation needs, the command says what to install, and shows no traceback."""
+    done = chat(cwd=tmp_path, variables=without(hidden, cwd=tmp_path))
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_handler_that_was_asked_for_stops_the_start(tmp_path: Path) -> None:
+    """A handler that is named but not installed is an error, not a silence."""
+    done = chat("--observability", "console", cwd=tmp_path, variables=without("llmgine-obs-console", cwd=tmp_path))
+    assert done.returncode == 1
+    assert "pip install llmgine-obs-console" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_misspelt_handler_is_answered_with_the_nearest_name(tmp_path: Path) -> None:
+    """The error names what exists."""
+    done = chat("--observability", "consoel", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "did you mean console?" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_broken_configuration_file_is_named(tmp_path: Path) -> None:
+    """Unknown keys are reported with file, key and nearest match."""
+    (tmp_path / "llmgine.toml").write_text('observabilty = ["console"]\n', encoding="utf-8")
+    done = chat(cwd=tmp_path)
+    assert done.returncode == 1
+    assert "llmgine.toml: unknown key 'observabilty'; did you mean 'observability'?" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_configuration_file_selects(tmp_path: Path) -> None:
+    """A handler named in llmgine.toml is used without a word on the command line."""
+    (tmp_path / "llmgine.toml").write_text('observability = [{ use = "file", path = "t.jsonl" }]\n', encoding="utf-8")
+    done = chat(cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "t.jsonl").read_text(encoding="utf-8").count("\n") > 5
