@@ -149,13 +149,16 @@ async def test_the_last_step_may_not_call_and_unmade_calls_are_not_kept() -> Non
 async def test_a_cancelled_turn_leaves_no_call_without_a_result() -> None:
     running = anyio.Event()
 
+    async def quick() -> str:
+        return "quick"
+
     async def hang() -> str:
         running.set()
         await anyio.sleep_forever()
         return ""
 
-    calls = (CALL, ToolCall("2", "hang"))
-    bootstrap, _ = application(calls, tools=[get_time, hang])
+    calls = (ToolCall("1", "quick"), ToolCall("2", "hang"))
+    bootstrap, _ = application(calls, tools=[quick, hang])
     async with bootstrap as app, app.session("s") as session:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(session.execute, RunTurn("Go"))

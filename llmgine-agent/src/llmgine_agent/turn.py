@@ -7,7 +7,8 @@ leaves no call without a result.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import anyio
@@ -67,15 +68,17 @@ class TurnHandlers:
             LanguageModelError: the model cannot answer.
             TimeoutError: the turn's time is up.
         """
-        async for event in _Turn(self._app, command, streamed=False).events():
-            if isinstance(event, TurnCompleted):
-                return event.result
+        async with aclosing(_Turn(self._app, command, streamed=False).events()) as events:
+            async for event in events:
+                if isinstance(event, TurnCompleted):
+                    return event.result
         raise AssertionError("a turn ends with its result or an exception")
 
     async def stream(self, command: StreamTurn) -> AsyncIterator[TurnStreamEvent]:
         """Answer step by step; raises as `run` does."""
-        async for event in _Turn(self._app, command, streamed=True).events():
-            yield event
+        async with aclosing(_Turn(self._app, command, streamed=True).events()) as events:
+            async for event in events:
+                yield event
 
 
 class _Clock:
@@ -107,16 +110,17 @@ class _Turn:
         self._unsaved: list[ChatMessage] = [ChatMessage.user(command.text)]
         self._usage = Usage()
 
-    async def events(self) -> AsyncIterator[TurnStreamEvent]:
+    async def events(self) -> AsyncGenerator[TurnStreamEvent]:
         """The turn's events; the last is `TurnCompleted`."""
         for step in range(1, self._command.max_steps + 1):
             request = await self._request(may_call=step < self._command.max_steps)
             answer: LLMResponse | None = None
-            async for event in self._ask(request):
-                if isinstance(event, LLMResponse):
-                    answer = event
-                else:
-                    yield event
+            async with aclosing(self._ask(request)) as steps:
+                async for event in steps:
+                    if isinstance(event, LLMResponse):
+                        answer = event
+                    else:
+                        yield event
             assert answer is not None
             self._usage += answer.usage
             calls = answer.message.tool_calls
@@ -143,7 +147,7 @@ class _Turn:
             max_output_tokens=command.max_tokens,
         )
 
-    async def _ask(self, request: LLMRequest) -> AsyncIterator[TurnTextDelta | LLMResponse]:
+    async def _ask(self, request: LLMRequest) -> AsyncGenerator[TurnTextDelta | LLMResponse]:
         if not self._streamed:
             with self._clock.limit():
                 response = await self._model.generate(request)

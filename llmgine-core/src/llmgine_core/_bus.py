@@ -10,7 +10,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, contextmanager
 from types import TracebackType
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -684,8 +684,9 @@ async def _call_middleware(
 
 async def _framed(dispatcher: Dispatcher, command: Message, handler: Callable[[Any], Any]) -> AsyncIterator[Any]:
     with in_frame(dispatcher, command, delivery=False):
-        async for item in handler(command):
-            yield item
+        async with aclosing(handler(command)) as items:
+            async for item in items:
+                yield item
 
 
 def _deadline(command: Message, *seconds: float | None) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextvars
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -44,7 +44,8 @@ class AnswerStream(Generic[T]):
         generator = self._start()
         send, self._receive = anyio.create_memory_object_stream[T](_BUFFER)
         self._spawn(self._run, generator, send, contextvars.copy_context())
-        return self._items()
+        self._reading = self._items()
+        return self._reading
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -53,6 +54,7 @@ class AnswerStream(Generic[T]):
         self.scope.cancel()
         with anyio.CancelScope(shield=True):
             await self._ended.wait()
+            await self._reading.aclose()
         self._receive.close()
 
     def limit(self, seconds: float) -> None:
@@ -64,7 +66,7 @@ class AnswerStream(Generic[T]):
         self._error = self._error or error
         self.scope.cancel()
 
-    async def _items(self) -> AsyncIterator[T]:
+    async def _items(self) -> AsyncGenerator[T]:
         async for item in self._receive:
             yield item
         await self._ended.wait()

@@ -7,7 +7,7 @@ For an application with exactly the plugins that a test names, give `Application
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 import anyio.lowlevel
 
@@ -66,7 +66,8 @@ class ScriptedModel:
     async def stream(self, request: LLMRequest) -> AsyncGenerator[AsyncIterator[LLMStreamEvent]]:
         """The next answer, word by word; raises as `generate` does."""
         response = await self.generate(request)
-        yield _steps(response)
+        async with aclosing(_steps(response)) as steps:
+            yield steps
 
     def _response(self, answer: Answer, request: LLMRequest) -> LLMResponse:
         if isinstance(answer, Exception):
@@ -89,7 +90,7 @@ class ScriptedModel:
         )
 
 
-async def _steps(response: LLMResponse) -> AsyncIterator[LLMStreamEvent]:
+async def _steps(response: LLMResponse) -> AsyncGenerator[LLMStreamEvent]:
     words = response.message.text.split(" ")
     for number, word in enumerate(words if response.message.text else ()):
         yield LLMTextDelta(word if number == len(words) - 1 else f"{word} ")
