@@ -7,11 +7,9 @@ import pytest
 from tests.packaging.workspace import ROOT
 
 
-@pytest.mark.parametrize(
-    ("name", "prefix"), [("chat_command", "pip install uv && "), ("test_command", "")], ids=["chat", "tests"]
-)
-def test_readme_gives_the_command_that_ci_runs(name: str, prefix: str) -> None:
+@pytest.mark.parametrize("name", ["chat_command", "test_command"])
+def test_readme_gives_the_command_that_ci_runs(name: str) -> None:
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     (command,) = re.findall(rf"^{name}='(.+)'$", script, re.MULTILINE)
     lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
-    assert prefix + command in [line.removeprefix("$ ").split("  #")[0].strip() for line in lines]
+    assert f"pip install uv && {command}" in [line.removeprefix("$ ") for line in lines]
