@@ -21,14 +21,10 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._torn = path.is_file() and _ends_mid_line(path)
         # Without O_APPEND the lines of two processes would overwrite each other.
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
-        try:
-            self._is_regular = stat.S_ISREG(os.fstat(self._file).st_mode)
-            self._torn = self._is_regular and _ends_mid_line(path)
-        except BaseException:
-            os.close(self._file)
-            raise
+        self._is_regular = stat.S_ISREG(os.fstat(self._file).st_mode)
 
     def append(self, lines: bytes) -> None:
         """Append lines in one write; where the last writer was cut off in mid-line, end its line first.
