@@ -5,6 +5,7 @@ No id is an attribute of a metric: each would be a time series of its own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,8 @@ from llmgine_obs_otel.shapes import APPROVALS, GENERATIONS, TURNS
 from llmgine_obs_otel.values import Fields, as_attributes, as_mapping, as_number, without_nones
 
 __all__ = ["Instruments"]
+
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.\-/]")
 
 
 class Instruments:
@@ -61,9 +64,6 @@ class Instruments:
         Args:
             record: any record.
             context: its place in the trace, for exemplars.
-
-        Raises:
-            Exception: whatever the SDK raises on an instrument with an impossible name.
         """
         if taker := self._takers.get(record.type):
             taker(record.fields, context)
@@ -118,7 +118,7 @@ class Instruments:
         key = (kind, name, unit)
         if key not in self._own:
             make = self._meter.create_counter if kind == "counter" else self._meter.create_histogram
-            self._own[key] = make(name, unit)
+            self._own[key] = make(_instrument_name(name), unit.encode("ascii", "replace").decode()[:63])
         return self._own[key]
 
     def _seconds(self, name: str, description: str) -> Histogram:
@@ -128,3 +128,9 @@ class Instruments:
             description,
             explicit_bucket_boundaries_advisory=semconv.BUCKETS_DURATION,
         )
+
+
+def _instrument_name(name: str) -> str:
+    """The name as OpenTelemetry allows it: a letter, then letters, digits and `_.-/`, at most 255 in all."""
+    allowed = _NOT_IN_NAMES.sub("_", name)
+    return (allowed if allowed[:1].isalpha() else f"m{allowed}")[:255]
