@@ -69,11 +69,9 @@ def shape_of(record: EventRecord, application: str) -> Shape | None:
     """The span that the record belongs to; None if there is none for it.
 
     Args:
-        record: what begins the span, or ends it.
+        record: what begins a span, or ends it.
         application: the application's name, which is its agent's too.
     """
-    if record.type not in _SHAPES:
-        return None
     shape = _SHAPES[record.type](record.fields, application)
     if shape is not None and record.session_id:
         shape.attributes[semconv.CONVERSATION_ID] = shape.attributes[semconv.SESSION_ID] = record.session_id
