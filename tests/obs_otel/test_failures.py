@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import attrs
 import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from llmgine_core import Event, RunTurn
@@ -125,6 +128,30 @@ def test_spans_that_are_open_are_bounded() -> None:
     for record in records.records:
         book.take(record)
     assert len(book) == 3
+
+
+def test_exporting_before_the_start_is_a_clear_error() -> None:
+    with pytest.raises(RuntimeError, match="call start"):
+        OpenTelemetryEventHandler().export([])
+
+
+def test_exporting_is_not_itself_instrumented() -> None:
+    from opentelemetry.context import (
+        _SUPPRESS_INSTRUMENTATION_KEY,  # pyright: ignore[reportPrivateUsage]
+        get_value,
+    )
+
+    seen: list[object] = []
+
+    class Looking(InMemorySpanExporter):
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            seen.append(get_value(_SUPPRESS_INSTRUMENTATION_KEY))
+            return super().export(spans)
+
+    run(OpenTelemetryEventHandler(span_exporter=Looking(), interval=0), *command_events(RunTurn("hi")))
+    assert seen
+    assert all(seen)
+    assert get_value(_SUPPRESS_INSTRUMENTATION_KEY) is None
 
 
 def test_nothing_global_is_set() -> None:

@@ -21,6 +21,10 @@ from llmgine_core import (
     Command,
     ErrorInfo,
     Event,
+    LLMRequestEvent,
+    LLMResponseEvent,
+    LLMStreamChunkEvent,
+    LLMTextDelta,
     LogEvent,
     Outcome,
     PluginFailedEvent,
@@ -36,8 +40,9 @@ from llmgine_core import (
 )
 from llmgine_core.observability import trace_ids
 from llmgine_obs_otel import OpenTelemetryEventHandler, semconv
+from llmgine_obs_otel.lineage import Lineage
 from tests.obs_otel.collector import Collector, attributes, collector
-from tests.obs_otel.story import SECRET, SESSION, Story, about, below, command_events, run
+from tests.obs_otel.story import SECRET, SESSION, Collecting, Story, about, below, command_events, run
 
 
 @pytest.fixture(scope="module")
@@ -272,6 +277,27 @@ def test_what_an_event_causes_hangs_below_the_span_above_that_event() -> None:
     started, ended = command_events(turn)
     spans = spans_of(started, event, nested, about(SpanEndEvent(nested.id, "nested"), nested), ended)
     assert parent_of(spans["nested"]) == id_of(spans["invoke_agent app"])
+
+
+def test_the_steps_of_a_stream_leave_its_span_as_it_is(story: Story) -> None:
+    request, response = [e for e in story.events if isinstance(e, LLMRequestEvent | LLMResponseEvent)]
+    chunk = about(LLMStreamChunkEvent(story.generate.id, 0, LLMTextDelta("The")), story.generate)
+    nested = SpanStartEvent("nested", **below(story.generate))
+    spans = spans_of(request, chunk, nested, about(SpanEndEvent(nested.id, "nested"), nested), response)
+    assert set(spans) == {"chat gpt-5-mini", "nested"}
+    assert parent_of(spans["nested"]) == id_of(spans["chat gpt-5-mini"]) == story.generate.id[16:]
+
+
+def test_a_long_memory_of_events_is_bounded_and_keeps_the_newest() -> None:
+    records = Collecting()
+    turn = RunTurn("hi")
+    events = [LogEvent("info", "x", **below(turn)) for _ in range(5)]
+    run(records, *events)
+    lineage = Lineage(limit=2)
+    for record in records.records:
+        lineage.skip(record)
+    found = [lineage.nearest(event.id[16:]) for event in events]
+    assert found == [*(event.id[16:] for event in events[:3]), turn.id[16:], turn.id[16:]]
 
 
 def test_a_callers_trace_is_continued() -> None:
