@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 
@@ -52,6 +53,17 @@ def test_a_collector_that_never_answers_does_not_hold_up_the_end() -> None:
             handler.accept(event)
         close_in_time(handler, 0.5)
         assert_balanced(handler, len(events))
+
+
+def test_a_thread_that_was_left_behind_gives_up_instead_of_trying_on() -> None:
+    endpoint = f"http://127.0.0.1:{unused_port()}"
+    handler = OpenTelemetryEventHandler(endpoint, timeout=60.0, signals=["traces"], interval=0, name="left-behind")
+    handler.start()
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "llmgine-left-behind"]
+    handler.accept(command_events(RunTurn("hi"))[1])
+    assert not handler.close(0.2)
+    thread.join(5.0)
+    assert not thread.is_alive()
 
 
 def test_what_a_collector_refuses_is_counted_as_failed(caplog: pytest.LogCaptureFixture) -> None:
