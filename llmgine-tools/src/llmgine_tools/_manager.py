@@ -20,6 +20,7 @@ from llmgine_tools._approval import refusal
 from llmgine_tools._arguments import read_arguments
 from llmgine_tools._attempt import Attempt, attempt
 from llmgine_tools._ending import Ending
+from llmgine_tools._output import Output, make_output
 from llmgine_tools._results import shortened, to_text
 from llmgine_tools._settings import ToolSettings
 from llmgine_tools._threads import Threads
@@ -96,6 +97,17 @@ class ToolManager:
         """The tools as contracts."""
         return tuple(tool.definition for tool in self._tools.values())
 
+    def output_format(self, output: type[Any]) -> Output:
+        """The form of an answer of that type, from the same walk over types that tools are read with.
+
+        Args:
+            output: the type that an answer must have.
+
+        Raises:
+            ToolSchemaError: JSON Schema has no words for the type.
+        """
+        return make_output(output, max_chars=self._settings.max_argument_chars)
+
     async def execute_tool_call(self, call: ToolCall) -> ToolResult:
         """Make the call.
 
@@ -162,7 +174,10 @@ class ToolManager:
             return Ending.not_found(self._not_found(call.name))
         try:
             values = read_arguments(
-                call.arguments, tool.parameters.record, tool=call.name, max_chars=self._settings.max_argument_chars
+                call.arguments,
+                tool.parameters.record.read,
+                tool=call.name,
+                max_chars=self._settings.max_argument_chars,
             )
         except ToolArgumentsError as error:
             return Ending.invalid_arguments(error)
