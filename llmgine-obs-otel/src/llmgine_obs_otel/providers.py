@@ -6,12 +6,15 @@ import threading
 from importlib.metadata import PackageNotFoundError, version
 
 import attrs
+from opentelemetry._logs import Logger
+from opentelemetry.metrics import Meter
 from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor, ReadableLogRecord, ReadWriteLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExportResult
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.trace import Tracer
 
 from llmgine_core.errors import LlmgineError
 from llmgine_obs_otel import semconv
@@ -54,9 +57,9 @@ class Providers:
         if exporters.logs:
             logs.add_log_record_processor(self._logs)
         scope = (semconv.SCOPE, _own_version())
-        self.tracer = traces.get_tracer(*scope, schema_url=semconv.SCHEMA_URL)
-        self.meter = self._meters.get_meter(*scope, schema_url=semconv.SCHEMA_URL)
-        self.logger = logs.get_logger(*scope, schema_url=semconv.SCHEMA_URL)
+        self.tracer: Tracer = traces.get_tracer(*scope, schema_url=semconv.SCHEMA_URL)
+        self.meter: Meter = self._meters.get_meter(*scope, schema_url=semconv.SCHEMA_URL)
+        self.logger: Logger = logs.get_logger(*scope, schema_url=semconv.SCHEMA_URL)
 
     def send(self) -> None:
         """Send the spans that have ended and the logs that were written since the last time.
