@@ -17,6 +17,7 @@ import attrs
 from llmgine_core import (
     ChatMessage,
     FinishReason,
+    LanguageModelError,
     LLMCompleted,
     LLMRequest,
     LLMResponse,
@@ -24,6 +25,7 @@ from llmgine_core import (
     RunTurn,
     StoppedBy,
     StreamTurn,
+    ToolArgumentsError,
     ToolCall,
     ToolOutcome,
     ToolResult,
@@ -109,6 +111,9 @@ class _Turn:
         self._added: list[ChatMessage] = []
         self._unsaved: list[ChatMessage] = [ChatMessage.user(command.text)]
         self._usage = Usage()
+        self._format = None if command.output is None else self._session.tools.output_format(command.output)
+        self._output: Any = None
+        self._asides: tuple[ChatMessage, ...] = ()  # the round of repair, which the history does without
 
     async def events(self) -> AsyncGenerator[TurnStreamEvent]:
         """The turn's events; the last is `TurnCompleted`."""
@@ -123,15 +128,43 @@ class _Turn:
                         yield event
             assert answer is not None
             self._usage += answer.usage
-            calls = answer.message.tool_calls
-            if not calls or step == self._command.max_steps:
+            if answer.message.tool_calls and step < self._command.max_steps:
+                for call in answer.message.tool_calls:
+                    yield TurnToolCall(call)
+                for result in await self._call_tools(answer.message):
+                    yield TurnToolResult(result)
+            elif self._is_final(answer, step):
                 await self._save(_without_calls(answer.message))
-                yield TurnCompleted(self._result(answer, step, stopped=bool(calls)))
+                yield TurnCompleted(self._result(answer, step))
                 return
-            for call in calls:
-                yield TurnToolCall(call)
-            for result in await self._call_tools(answer.message):
-                yield TurnToolResult(result)
+
+    # structured answers
+
+    def _is_final(self, answer: LLMResponse, step: int) -> bool:
+        """Whether the answer has the form that was asked for; one that has not gets one round of repair.
+
+        Raises:
+            LanguageModelError: the repaired answer, or one without time for a repair, does not fit either.
+        """
+        if self._format is None:
+            return True
+        try:
+            self._output = self._format.read(answer.message.text)
+        except ToolArgumentsError as error:
+            if self._asides or step == self._command.max_steps:
+                reason = f"the answer is no {self._output_name}: {'; '.join(error.faults)}"
+                raise LanguageModelError(answer.model, reason) from error
+            faults = "\n".join(error.faults)
+            repair = (
+                f"That does not fit the schema:\n{faults}\nAnswer again, with the whole corrected JSON document only."
+            )
+            self._asides = (_without_calls(answer.message), ChatMessage.user(repair))
+            return False
+        return True
+
+    @property
+    def _output_name(self) -> str:
+        return getattr(self._command.output, "__name__", str(self._command.output))
 
     # asking the model
 
@@ -141,9 +174,10 @@ class _Turn:
         command = self._command
         system = (ChatMessage.system(command.system),) if command.system else ()
         return LLMRequest(
-            messages=(*system, *history, *self._unsaved),
+            messages=(*system, *history, *self._unsaved, *self._asides),
             tools=self._session.tools.definitions(),
-            tool_choice="auto" if may_call else "none",
+            tool_choice="auto" if may_call and not self._asides else "none",
+            response_format=None if self._format is None else self._format.schema,
             max_output_tokens=command.max_tokens,
         )
 
@@ -191,10 +225,12 @@ class _Turn:
         saved, self._unsaved = self._unsaved, []
         await self._session.history.add_all(saved)
 
-    def _result(self, answer: LLMResponse, steps: int, *, stopped: bool) -> TurnResult:
-        reason = StoppedBy.MAX_STEPS if stopped else _STOPPED_BY.get(answer.finish_reason, StoppedBy.ANSWER)
+    def _result(self, answer: LLMResponse, steps: int) -> TurnResult:
+        unmade = answer.message.tool_calls
+        reason = StoppedBy.MAX_STEPS if unmade else _STOPPED_BY.get(answer.finish_reason, StoppedBy.ANSWER)
         return TurnResult(
             text=answer.message.text,
+            output=self._output,
             messages=tuple(self._added),
             usage=self._usage,
             steps=steps,

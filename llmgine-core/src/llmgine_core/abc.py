@@ -5,7 +5,7 @@ An implementation shares nothing with these but the signatures; the conformance 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeVar
@@ -43,6 +43,7 @@ __all__ = [
     "LanguageModel",
     "MessageBus",
     "Middleware",
+    "OutputFormat",
     "Redactor",
     "Registration",
     "ScheduledEvent",
@@ -385,6 +386,23 @@ class ContextStore(Protocol):
         ...
 
 
+class OutputFormat(Protocol):
+    """The form of a structured answer: what a model is told of a type, and how its answer becomes a value of it."""
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        """JSON Schema of the answer, an object."""
+        ...
+
+    def read(self, text: str) -> Any:
+        """The value that the answer states.
+
+        Raises:
+            ToolArgumentsError: the answer does not fit; the error lists every fault with its path.
+        """
+        ...
+
+
 class ToolManager(Protocol):
     """The tools of one session: what a model is told of them, and how its calls are made."""
 
@@ -411,6 +429,14 @@ class ToolManager(Protocol):
 
     def definitions(self) -> tuple[ToolDefinition, ...]:
         """The tools as contracts."""
+        ...
+
+    def output_format(self, output: type[Any]) -> OutputFormat:
+        """The form of an answer of that type, from the same walk over types that tools are read with.
+
+        Raises:
+            ToolSchemaError: JSON Schema has no words for the type.
+        """
         ...
 
     async def execute_tool_call(self, call: ToolCall) -> ToolResult:
