@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import anyio
+import attrs
 import pytest
 
 from llmgine_core import (
@@ -226,3 +227,41 @@ async def test_the_trace_of_a_turn_holds_every_step_in_its_session() -> None:
     assert {r.trace_id for r in steps[1:-1]} == {turn.trace_id}
     children = [r for r in steps if r.type in ("LLMRequestEvent", "ToolExecuteStartEvent")]
     assert [r.parent_span_id for r in children] == [turn.span_id] * 3
+
+
+@attrs.frozen
+class Invoice:
+    """An invoice."""
+
+    number: str
+    total: float
+
+
+async def test_a_turn_answers_in_the_type_asked_for() -> None:
+    """The model is told the type's schema, and its answer becomes a value of the type."""
+    bootstrap, model = application('{"number": "A17", "total": 12.5}')
+    async with bootstrap as app, app.session() as session:
+        turn = await session.execute(RunTurn("Which invoice?", output=Invoice))
+    assert turn.output == Invoice("A17", 12.5)
+    told = model.requests[0].response_format
+    assert told is not None
+    assert "total" in str(told)
+
+
+async def test_an_answer_that_does_not_fit_is_repaired_once_and_the_history_keeps_the_good_one() -> None:
+    """The model is told every fault, and only what fits is written down."""
+    bootstrap, model = application('{"number": "A17"}', '{"number": "A17", "total": 1}')
+    async with bootstrap as app, app.session("s") as session:
+        turn = await session.execute(RunTurn("Which invoice?", output=Invoice))
+        assert await history(app, "s") == [("user", "Which invoice?"), ("assistant", '{"number": "A17", "total": 1}')]
+    assert turn.output == Invoice("A17", 1.0)
+    assert "total" in model.requests[1].messages[-1].text
+
+
+async def test_an_answer_that_never_fits_is_an_error_that_names_the_faults() -> None:
+    """After one repair the turn fails, and the history is as it was."""
+    bootstrap, _ = application("no", '{"number": "A17"}')
+    async with bootstrap as app, app.session("s") as session:
+        with pytest.raises(LanguageModelError, match=r"the answer is no Invoice: .*total"):
+            await session.execute(RunTurn("Which invoice?", output=Invoice))
+        assert await history(app, "s") == []

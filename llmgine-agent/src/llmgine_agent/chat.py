@@ -27,10 +27,10 @@ from llmgine_core.config import load_config
 
 __all__ = ["main"]
 
-_LOCAL_NOTICE = (
-    "The model is a tiny one for demonstration (135 million parameters): good enough to call a tool, weak at talk.\n"
-    'Name another with --llm, or in llmgine.toml: llm = { use = "…", model = "…" }'
-)
+_DEMONSTRATION = "SmolLM2-135M-Instruct"
+_NOTICE = f"""\
+{_DEMONSTRATION} is a tiny model for demonstration: it gets tool calls right, and is weak at talk.
+Another is named with --llm, or in llmgine.toml under [llm.default]."""
 _SYSTEM = "You are a helpful assistant. Answer in one or two short sentences."
 
 
@@ -107,8 +107,8 @@ def _demo_tools() -> tuple[Any, ...]:
 
 async def _chat(options: argparse.Namespace) -> int:
     async with _bootstrap(options) as app, app.session(options.session) as session:
-        if app.llm().provider == "llama_cpp":
-            print(_LOCAL_NOTICE, file=sys.stderr)
+        if app.llm().model.startswith(_DEMONSTRATION):
+            print(_NOTICE, file=sys.stderr)
         conversation = _Conversation(session, options.system)
         return await (conversation.in_terminal() if sys.stdin.isatty() else conversation.from_pipe())
 
