@@ -100,9 +100,14 @@ def test_a_collector_that_comes_back_gets_what_follows() -> None:
 def test_a_record_that_cannot_be_understood_does_not_cost_the_others() -> None:
     exporter = InMemorySpanExporter()
     handler = OpenTelemetryEventHandler(span_exporter=exporter, interval=0.05)
-    strange, good = RunTurn("hi", id="not hexadecimal at all"), RunTurn("hi")
+    strange, good = RunTurn("hi"), RunTurn("hi")
+
+    class Breaking:
+        def redact(self, record: EventRecord) -> EventRecord:
+            return attrs.evolve(record, trace_id="no id") if record.trace_id == strange.id else record
+
     events: list[Event] = [*command_events(strange), *command_events(good)]
-    handler.start()
+    handler.start(None, [Breaking()])
     for event in events:
         handler.accept(event)
     assert handler.close()

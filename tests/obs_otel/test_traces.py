@@ -270,9 +270,10 @@ def test_a_command_of_the_users_own_is_named_by_its_class() -> None:
 # ── where things stand ───────────────────────────────────────────────────────────────────────────
 
 
-def test_what_an_event_causes_hangs_below_the_span_above_that_event() -> None:
+@pytest.mark.parametrize("header", [{}, {"id": "order-7"}], ids=["minted id", "own id"])
+def test_what_an_event_causes_hangs_below_the_span_above_that_event(header: dict[str, str]) -> None:
     turn = RunTurn("hi")
-    event = LogEvent("info", "noted", **below(turn))
+    event = LogEvent("info", "noted", **below(turn), **header)
     nested = SpanStartEvent("nested", **below(event))
     started, ended = command_events(turn)
     spans = spans_of(started, event, nested, about(SpanEndEvent(nested.id, "nested"), nested), ended)

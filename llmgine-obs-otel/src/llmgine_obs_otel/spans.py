@@ -140,7 +140,9 @@ class SpanBook:
     # what has no span
 
     def _pass_by(self, record: EventRecord) -> None:
-        if record.id.endswith(record.span_id):  # else it belongs to another message's span
+        # A record that tells of another message's span bears the id of that one, which is open. Where a message's id is
+        # no W3C id, its span id is a digest instead of the id's end, but not one of an open span.
+        if record.id.endswith(record.span_id) or record.span_id not in self._open:
             self._lineage.skip(record)
 
     def _pass_by_command(self, record: EventRecord) -> None:
