@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import attrs
 import pytest
@@ -271,7 +272,7 @@ def test_a_command_of_the_users_own_is_named_by_its_class() -> None:
 
 
 @pytest.mark.parametrize("header", [{}, {"id": "order-7"}], ids=["minted id", "own id"])
-def test_what_an_event_causes_hangs_below_the_span_above_that_event(header: dict[str, str]) -> None:
+def test_what_an_event_causes_hangs_below_the_span_above_that_event(header: dict[str, Any]) -> None:
     turn = RunTurn("hi")
     event = LogEvent("info", "noted", **below(turn), **header)
     nested = SpanStartEvent("nested", **below(event))
