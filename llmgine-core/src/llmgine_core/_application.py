@@ -90,7 +90,12 @@ class Application:
         """How it is: the bus, every observability handler, and what plugins check."""
         stats = self._bus.stats()
         checks: dict[str, Mapping[str, Any]] = {
-            "bus": {"ok": True, "sessions": stats.sessions, **attrs.asdict(stats.total)}
+            "bus": {
+                "ok": True,
+                "sessions": stats.sessions,
+                "abandoned_threads": stats.abandoned_threads,
+                **attrs.asdict(stats.total),
+            }
         }
         for handler in self._handlers:
             books = handler.stats()

@@ -9,8 +9,8 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
-from contextlib import AbstractAsyncContextManager, aclosing, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from types import TracebackType
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -18,11 +18,11 @@ import anyio
 import attrs
 
 from llmgine_core import events
-from llmgine_core._delivery import Dispatcher, Frame, current_frame, in_frame
-from llmgine_core._loop import EventLoop
+from llmgine_core._delivery import Dispatcher, Frame, current_frame, in_frame, leave_frames
+from llmgine_core._loop import EventLoop, is_cancellation
 from llmgine_core._registry import CommandHandler, HandlerRegistry, Subscription, total
-from llmgine_core._session import BusSession, SessionState
-from llmgine_core._stream import AnswerStream
+from llmgine_core._session import BusSession, SessionState, Work, in_background
+from llmgine_core._stream import AnswerStream, Source
 from llmgine_core.abc import EventTap, Middleware, Registration, ScheduledEvent
 from llmgine_core.contracts import (
     BusStats,
@@ -38,7 +38,7 @@ from llmgine_core.contracts import (
     lifecycle_header,
 )
 from llmgine_core.contracts.header import complete_header
-from llmgine_core.errors import BusClosedError, QueueFullError
+from llmgine_core.errors import BusClosedError, QueueFullError, SessionClosedError
 
 __all__ = ["MessageBus"]
 
@@ -48,6 +48,8 @@ _current_bus: contextvars.ContextVar[MessageBus] = contextvars.ContextVar("llmgi
 R = TypeVar("R")
 T = TypeVar("T")
 E = TypeVar("E", bound=Event)
+W = TypeVar("W", bound=Work)
+Check = Callable[[], object]
 
 
 @contextmanager
@@ -84,9 +86,9 @@ class MessageBus:
         self._middleware: list[Middleware] = []
         self._taps: list[_Tap] = []
         self._expectations: weakref.WeakSet[_Expectation[Any]] = weakref.WeakSet()
-        self._waiting: deque[anyio.Event] = deque()
+        self._waiting: deque[_Turn] = deque()
         self._granted = 0
-        self._running: dict[anyio.CancelScope, Frame | None] = {}
+        self._running: set[_Call] = set()
         self._streams: set[AnswerStream[Any]] = set()
         self._accepted = self._refused = self._executed = 0
         self.open_sessions: dict[str, SessionState] = {}
@@ -115,36 +117,39 @@ class MessageBus:
 
     async def start(self) -> None:
         """Begin to take work; without effect on a running bus. After a stop, the bus opens anew on the running loop."""
-        if self._state in ("starting", "running"):
-            return
         if self._state == "stopping":
             raise BusClosedError("stopping", "a start")
-        self._state = "starting"
-        self._loop = EventLoop()
-        self._stop_asked, self._ended, self._stopped = anyio.Event(), anyio.Event(), anyio.Event()
-        opened = anyio.Event()
-        self._loop.spawn(functools.partial(self._own, opened))
-        await opened.wait()
+        if self._state in ("new", "stopped"):
+            self._state = "starting"
+            self._loop = EventLoop()
+            self._opened, self._stop_asked, self._stopped = anyio.Event(), anyio.Event(), anyio.Event()
+            self._report = StopReport()
+            self._loop.spawn(self._own)
+        await self._opened.wait()
 
-    async def _own(self, opened: anyio.Event) -> None:
+    async def _own(self) -> None:
         """Own the bus's tasks: this is a task of the loop, so start and stop may come from anywhere."""
         try:
             async with anyio.create_task_group() as tasks:
                 self._tasks = tasks
                 self._dispatcher.open(tasks)
                 self._state = "running"
-                opened.set()
+                self._opened.set()
                 await self._stop_asked.wait()
                 tasks.cancel_scope.cancel()
         finally:
             self._state = "stopped"
             self._dispatcher.forget_lanes()
-            self._ended.set()
+            self._turn_away(self._waiting)
+            for state in list(self.open_sessions.values()):
+                self._abandon(state)
+            self._stopped.set()
 
     async def stop(self, *, drain: float = 10.0) -> StopReport:
         """Take no more work, finish what was accepted, cancel the rest. Idempotent.
 
-        From inside a handler it asks for the stop and returns, since the stop waits for that handler.
+        From inside a handler, or a session's background task, it asks for the stop and returns, since the stop waits
+        for that one.
 
         Args:
             drain: seconds for what was accepted.
@@ -154,53 +159,57 @@ class MessageBus:
         """
         if self._state in ("new", "stopped"):
             return StopReport()
-        if self._state == "stopping":
-            if self.frame() is None:
-                await self._stopped.wait()
+        await self._opened.wait()
+        if self._state == "running":
+            self._state = "stopping"
+            # in a task of the loop: who asks may be cancelled meanwhile
+            contextvars.Context().run(self._loop.spawn, functools.partial(self._stop, drain))
+        if self.frame() is not None or in_background():
             return StopReport()
-        self._state = "stopping"
-        if self.frame() is not None:
-            contextvars.Context().run(self._loop.spawn, functools.partial(self._stop_later, drain))
-            return StopReport()
-        return await self._stop(drain)
-
-    async def _stop_later(self, drain: float) -> None:
-        await self._stop(drain)
-
-    async def _stop(self, drain: float) -> StopReport:
-        discarded, left, cancelled = self._discarded(), 0, 0
         with anyio.CancelScope(shield=True):
-            self._turn_waiters_away()
-            with anyio.move_on_after(drain):
-                for state in list(self.open_sessions.values()):
-                    await BusSession.of(self, state).aclose()
-                await self._dispatcher.wait_until(self._is_idle)
-            left = self._dispatcher.pending
-            cancelled = self._cancel_rest()
-            self._state = "stopped"
-            self._stop_asked.set()
-            await self._ended.wait()
-            self.open_sessions.clear()
-            self._stopped.set()
-        return StopReport(left=left, discarded=self._discarded() - discarded, cancelled=cancelled)
+            await self._stopped.wait()
+        return self._report
+
+    async def _stop(self, drain: float) -> None:
+        discarded, sessions = self._discarded(), list(self.open_sessions.values())
+        self._turn_away([turn for turn in self._waiting if turn.frame is None])
+        for expectation in list(self._expectations):
+            expectation.fail(BusClosedError("stopping"))
+        with anyio.move_on_after(drain):
+            await self._dispatcher.wait_until(self._is_idle)
+            for state in sessions:
+                BusSession.of(self, state).close_soon(state)
+            await self._dispatcher.wait_until(lambda: not self.open_sessions and self._is_idle())
+        left = self._dispatcher.pending
+        cancelled = self._cancel_rest()
+        self._state = "stopped"
+        self._stop_asked.set()
+        given_up = self._discarded() + self._dispatcher.pending - discarded
+        self._report = StopReport(left=left, discarded=given_up, cancelled=cancelled)
 
     def _is_idle(self) -> bool:
         return not (self._dispatcher.pending or self._running or self._streams)
 
-    def _turn_waiters_away(self) -> None:
-        for waiter in self._waiting:
-            waiter.set()
-        for expectation in list(self._expectations):
-            expectation.fail(BusClosedError("stopping"))
+    def _turn_away(self, turns: Iterable[_Turn]) -> None:
+        for turn in list(turns):
+            self._waiting.remove(turn)
+            turn.came.set()
 
     def _cancel_rest(self) -> int:
         busy = self._dispatcher.pending - self._dispatcher.queued
         self._dispatcher.discard_queues()
-        for scope in list(self._running):
-            scope.cancel()
-        for stream in list(self._streams):
-            stream.fail(BusClosedError("stopped"))
-        return busy + len(self._running) + len(self._streams)
+        work: set[Work] = {*self._running, *self._streams}
+        for state in self.open_sessions.values():
+            work |= state.work
+        for each in work:
+            each.fail(BusClosedError("stopped"))
+        return busy + len(work)
+
+    def _abandon(self, state: SessionState) -> None:
+        """Close a session that outlived the bus; only taps hear of its end."""
+        if state.phase != "told":
+            self.emit(state.end_event(Outcome.CANCELLED, None))
+        self.forget_session(state)
 
     def _discarded(self) -> int:
         return total(self._registry.stats().values()).discarded
@@ -299,7 +308,9 @@ class MessageBus:
         """
         if exactly:
             return any(s.event_type is event_type for s in self._registry.living())
-        return bool(self._taps) or self._registry.subscribed(event_type) or bool(self._expectations)
+        if self._taps or self._registry.subscribed(event_type):
+            return True
+        return any(expectation.concerns(event_type) for expectation in list(self._expectations))
 
     # commands
 
@@ -321,40 +332,58 @@ class MessageBus:
         """
         return await self.execute_in(None, command, timeout)
 
-    async def execute_in(self, session_id: str | None, command: Command[R], timeout: float | None) -> R:
-        """`execute`, from the bus (None) or a session."""
+    async def execute_in(
+        self, session_id: str | None, command: Command[R], timeout: float | None, *, check: Check | None = None
+    ) -> R:
+        """`execute`, from the bus (None) or a session, which is checked first."""
         if not isinstance(command, Command):
             raise TypeError(
                 f"execute() takes a Command, not {command!r}; events are published, StreamCommands streamed"
             )
-        self.admit()
+        self.admit(check)
         self._complete(command, session_id)
-        answer: R = await self._through_middleware(command, functools.partial(self._answer, session_id, timeout))
+        last = functools.partial(self._answer, session_id, timeout, check)
+        answer: R = await self._through_middleware(command, last)
         return answer
 
-    async def _answer(self, session_id: str | None, timeout: float | None, command: Any) -> Any:
+    async def _answer(self, session_id: str | None, timeout: float | None, check: Check | None, command: Any) -> Any:
+        self.admit(check)  # a middleware may have taken its time
         self._complete(command, session_id)
         registration = self._registry.find_command(command)
         self._executed += 1
         tells = _CommandTeller(self, command, registration)
-        scope = anyio.CancelScope(deadline=_deadline(command, timeout, registration.timeout))
-        self._running[scope] = self.frame()
-        tells.started()
+        call = _Call(command, _deadline(command, timeout, registration.timeout))
+        with self._working(call, self._running, command):
+            tells.started()
+            try:
+                with call.scope, in_frame(self._dispatcher, command, delivery=False):
+                    answer = await registration.handler(command)
+                    tells.ended(Outcome.OK, answer)
+                    return answer
+            except BaseException as error:
+                tells.ended(_outcome_of(error), None, error)
+                raise
+            # only a cancelled scope of our own gets here: the time is up, or the session or the bus ends
+            refusal = call.refusal or TimeoutError(_late(command))
+            tells.ended(_outcome_of(refusal), None, refusal)
+            raise refusal
+
+    @contextmanager
+    def _working(self, work: W, among: set[W], command: Message) -> Generator[None]:
+        """Count something that runs for a command, and let it end with the command's session."""
+        frame, state = self.frame(), self.open_sessions.get(command.session_id or "")
+        # what runs below an event handler ends with that handler, which may be one of the bus's
+        owner = state if state is not None and not (frame and frame.deliveries) else None
+        among.add(work)
+        if owner is not None:
+            owner.work.add(work)
         try:
-            with scope, in_frame(self._dispatcher, command, delivery=False):
-                answer = await registration.handler(command)
-                tells.ended(Outcome.OK, answer)
-                return answer
-        except BaseException as error:
-            tells.ended(_outcome_of(error), None, error)
-            raise
+            yield
         finally:
-            del self._running[scope]
+            among.discard(work)
+            if owner is not None:
+                owner.work.discard(work)
             self.check_idle()
-        # only a cancelled scope of our own gets here: the time is up, or the bus was stopped
-        refusal = BusClosedError("stopped") if self._stop_asked.is_set() else TimeoutError(_late(command))
-        tells.ended(Outcome.TIMEOUT if isinstance(refusal, TimeoutError) else Outcome.CANCELLED, None, refusal)
-        raise refusal
 
     def stream(
         self, command: StreamCommand[T], *, timeout: float | None = None
@@ -373,35 +402,35 @@ class MessageBus:
         return self.stream_in(None, command, timeout)
 
     def stream_in(
-        self, state: SessionState | None, command: StreamCommand[T], timeout: float | None
+        self,
+        session_id: str | None,
+        command: StreamCommand[T],
+        timeout: float | None,
+        *,
+        check: Check | None = None,
     ) -> AnswerStream[T]:
-        """`stream`, from the bus (None) or a session."""
+        """`stream`, from the bus (None) or a session, which is checked on entry."""
         if not isinstance(command, StreamCommand):
             raise TypeError(f"stream() takes a StreamCommand, not {command!r}")
+        running = ExitStack()
         tellers: list[_CommandTeller] = []
 
-        def start() -> AsyncIterator[T]:
-            self.admit()
-            self._complete(command, state.id if state else None)
+        def start() -> Source[T]:
+            self.admit(check)
+            self._complete(command, session_id)
             registration = self._registry.find_command(command)
             self._executed += 1
-            self._streams.add(stream)
             tellers.append(_CommandTeller(self, command, registration))
+            running.enter_context(self._working(stream, self._streams, command))
             tellers[0].started()
-            if registration.timeout is not None:
-                stream.limit(registration.timeout)
-            return _framed(self._dispatcher, command, registration.handler)
+            frame = in_frame(self._dispatcher, command, delivery=False)
+            return Source(registration.handler(command), frame, _deadline(command, timeout, registration.timeout))
 
-        def closed(ended: AnswerStream[Any], error: BaseException | None) -> None:
-            self._streams.discard(ended)
-            if state is not None:
-                state.scopes.discard(ended.scope)
+        def closed(error: BaseException | None) -> None:
             tellers[0].ended(Outcome.OK if error is None else _outcome_of(error), None, error)
-            self.check_idle()
+            running.close()
 
-        stream = AnswerStream(start, self.spawn, closed, timeout)
-        if state is not None:
-            state.scopes.add(stream.scope)
+        stream: AnswerStream[T] = AnswerStream(start, self.spawn, closed, _late(command))
         return stream
 
     # events
@@ -420,28 +449,30 @@ class MessageBus:
         await self.publish_in(None, event, ttl)
 
     async def publish_in(
-        self, session_id: str | None, event: Event, ttl: float | None, *, check: Callable[[], Any] | None = None
+        self, session_id: str | None, event: Event, ttl: float | None, *, check: Check | None = None
     ) -> None:
         """`publish`, from the bus (None) or a session, which is checked first."""
+        taken: list[Event] = []
         try:
             if not isinstance(event, Event):
                 raise TypeError(f"publish() takes an Event, not {event!r}; commands are executed")
-            self.admit()
-            if check is not None:
-                check()
+            self.admit(check)
             self._complete(event, session_id)
-            taken: list[Event] = []
-            await self._through_middleware(event, functools.partial(self._take, session_id, ttl, taken))
-            self._refused += not taken  # a middleware kept it
-        except BaseException:
-            self._refused += 1
-            raise
+            await self._through_middleware(event, functools.partial(self._take, session_id, ttl, check, taken))
+        finally:
+            self._refused += not taken  # by an error, or by a middleware that kept it
 
-    async def _take(self, session_id: str | None, ttl: float | None, taken: list[Event], event: Any) -> None:
+    async def _take(
+        self, session_id: str | None, ttl: float | None, check: Check | None, taken: list[Event], event: Any
+    ) -> None:
         self._complete(event, session_id)
         await self._wait_for_room()
-        self._accept(event, ttl)
-        taken.append(event)
+        try:
+            self.admit(check)  # the bus or the session may have ended meanwhile
+            self._accept(event, ttl)
+            taken.append(event)
+        finally:
+            self._let_publishers_in()  # refused, or matched by nobody: its room is the next one's
 
     def publish_from_thread(self, event: Event, *, ttl: float | None = None) -> None:
         """`publish` for a thread outside the event loop; returns when the event is accepted.
@@ -449,8 +480,7 @@ class MessageBus:
         Raises:
             The same as `publish`; RuntimeError on the loop's own thread, which would wait for itself.
         """
-        if self._state != "running":
-            raise BusClosedError(self._state)
+        self.admit()
         if self._loop.is_here:
             raise RuntimeError("publish_from_thread() is for other threads; here, await publish()")
         self._loop.run(functools.partial(self.publish, event, ttl=ttl))
@@ -466,7 +496,7 @@ class MessageBus:
             return
         context = contextvars.copy_context()
         try:
-            self._loop.call_soon(lambda: context.run(self._emit_here, event))
+            self._loop.call_soon(lambda: context.run(self.emit, event))
         except RuntimeError:  # the loop ended without a stop of the bus; nobody is left to hear of it
             self._refused += 1
 
@@ -501,8 +531,14 @@ class MessageBus:
             TimeoutError: when awaited: the time is up.
             BusClosedError: at once if the bus does not run; when awaited, if it stops.
         """
+        return self.expect_in(None, event_type, where, timeout)
+
+    def expect_in(
+        self, session_id: str | None, event_type: type[E], where: Callable[[E], bool] | None, timeout: float | None
+    ) -> Awaitable[E]:
+        """`expect`, from the bus (None) or a session, with which it ends."""
         self.admit()
-        expectation = _Expectation(event_type, where, timeout)
+        expectation = _Expectation(event_type, where, timeout, session_id)
         self._expectations.add(expectation)
         return expectation
 
@@ -520,7 +556,7 @@ class MessageBus:
         self._complete(event, state.id if state else None)
         scheduled = _Scheduled()
         if state is not None:
-            state.scopes.add(scheduled.scope)
+            state.work.add(scheduled)
         self.spawn(self._publish_later, state, scheduled, event, delay)
         return scheduled
 
@@ -533,9 +569,11 @@ class MessageBus:
                 await self.publish(event)
         except BusClosedError:
             _logger.debug("%s was due while the bus stopped", event.type_name)
+        except Exception:  # a middleware's: nobody waits for it here, and it must not end the bus
+            _logger.exception("%s was due and could not be published", event.type_name)
         finally:
             if state is not None:
-                state.scopes.discard(scheduled.scope)
+                state.work.discard(scheduled)
                 self.check_idle()
 
     # room
@@ -552,29 +590,29 @@ class MessageBus:
             return
         if not self._waiting and self._has_room():
             return
-        turn = anyio.Event()
+        turn = _Turn(frame)
         self._waiting.append(turn)
         try:
-            await turn.wait()
+            await turn.came.wait()
         except BaseException:
-            if turn.is_set():  # the turn came together with the cancellation: it is the next one's
-                self._granted -= 1
-            else:
+            if turn in self._waiting:
                 self._waiting.remove(turn)
+            self._granted -= turn.granted  # the turn came together with the cancellation: it is the next one's
             self._let_publishers_in()
             raise
-        if self._state == "stopping" and turn in self._waiting:
-            self._waiting.remove(turn)
-            raise BusClosedError("stopping")
-        self._granted -= 1
+        self._granted -= turn.granted
+        if not turn.granted:
+            raise BusClosedError(self._state)
 
     def _has_room(self) -> bool:
         return self._dispatcher.queued + self._granted < self._capacity
 
     def _let_publishers_in(self) -> None:
-        while self._waiting and self._state == "running" and self._has_room():
+        while self._waiting and self._has_room():
+            turn = self._waiting.popleft()
+            turn.granted = True
             self._granted += 1
-            self._waiting.popleft().set()
+            turn.came.set()
 
     # sessions
 
@@ -591,21 +629,46 @@ class MessageBus:
         """
         return BusSession(self, id, join=join, drain=drain)
 
-    async def drain_session(self, session_id: str, seconds: float) -> None:
-        """Wait until the session's handlers have taken what they are owed."""
-        with anyio.move_on_after(seconds):
-            await self._dispatcher.wait_until(lambda: not self._dispatcher.pending_of(session_id))
+    async def drain_session(self, state: SessionState, asking: Sequence[Message]) -> None:
+        """Wait, for the session's own time, until its handlers have taken what they are owed.
 
-    async def end_session(self, state: SessionState, event: Event) -> None:
-        """Give up what is left of a session, tell of its end, and forget it."""
+        Args:
+            state: the session.
+            asking: commands to wait for too.
+        """
+        with anyio.move_on_after(state.drain):
+            await self._dispatcher.wait_until(
+                lambda: not self._dispatcher.pending_of(state.id) and not self._any_running(asking)
+            )
+
+    def _any_running(self, commands: Sequence[Message]) -> bool:
+        return any(call.command is command for call in self._running for command in commands)
+
+    async def cancel_session(self, state: SessionState) -> None:
+        """Give up what the session's handlers are owed, and wait until they and the session's work have ended."""
         self._dispatcher.cancel_scope(state.id)
-        await self.drain_session(state.id, state.drain)
-        await self._dispatcher.wait_until(lambda: not state.scopes)
+        with anyio.move_on_after(state.drain) as patience:
+            await self._dispatcher.wait_until(lambda: not state.work and not self._dispatcher.pending_of(state.id))
+        if patience.cancelled_caught:
+            _logger.error("session %r ended, but something of it does not heed its cancellation", state.id)
+
+    async def tell_end(self, state: SessionState, event: Event) -> None:
+        """Publish the end of a session, to its own handlers too, and nothing to them afterwards."""
         self.emit(event)
-        await self.drain_session(state.id, state.drain)
+        self._registry.seal_scope(state.id)
+        await self.drain_session(state, ())
+
+    def forget_session(self, state: SessionState) -> None:
+        """Unregister everything of a session that has ended."""
         self._dispatcher.cancel_scope(state.id)
         self._registry.end_scope(state.id)
+        for expectation in list(self._expectations):
+            if expectation.session_id == state.id:
+                expectation.fail(SessionClosedError(state.id))
         self.open_sessions.pop(state.id, None)
+        state.phase = "closed"
+        state.ended.set()
+        self.check_idle()
 
     # where the caller stands
 
@@ -613,19 +676,25 @@ class MessageBus:
         """The handler call of this bus in which the caller stands."""
         return current_frame(self._dispatcher)
 
-    def admit(self) -> None:
+    def admit(self, check: Check | None = None) -> None:
         """Let work in if the bus runs, or if it stops and the work comes from inside a handler.
+
+        Args:
+            check: what else must hold; raises if it does not.
 
         Raises:
             BusClosedError: otherwise.
         """
-        if self._state == "running" or (self._state == "stopping" and self.frame() is not None):
-            return
-        raise BusClosedError(self._state)
+        if not (self._state == "running" or (self._state == "stopping" and self.frame() is not None)):
+            raise BusClosedError(self._state)
+        if check is not None:
+            check()
 
     def spawn(self, function: Callable[..., Any], *args: Any) -> None:
-        """Run a coroutine function as a task of the bus."""
-        self._tasks.start_soon(function, *args)
+        """Run a coroutine function, which must not raise, as a task of the bus, below no handler's call."""
+        context = contextvars.copy_context()
+        context.run(leave_frames)
+        context.run(self._tasks.start_soon, function, *args)
 
     def check_idle(self) -> None:
         """Wake whoever waits for something to end."""
@@ -654,10 +723,12 @@ class MessageBus:
             TimeoutError: the time is up.
         """
         frame = self.frame()
-        own_deliveries, own_commands = (frame.deliveries, frame.commands) if frame else (0, 0)
+        own_deliveries = frame.deliveries if frame else 0
+        own_commands = frame.commands if frame else []
 
         def idle() -> bool:
-            return self._dispatcher.pending <= own_deliveries and len(self._running) <= own_commands
+            others = [c for c in self._running if not any(c.command is own for own in own_commands)]
+            return self._dispatcher.pending <= own_deliveries and not others
 
         with anyio.fail_after(timeout):
             await self._dispatcher.wait_until(idle)
@@ -673,6 +744,7 @@ class MessageBus:
             total=total(subscriptions.values()),
             subscriptions=subscriptions,
             sessions=len(self.open_sessions),
+            abandoned_threads=self._dispatcher.threads.abandoned,
         )
 
 
@@ -680,13 +752,6 @@ async def _call_middleware(
     middleware: Middleware, call_next: Callable[[Message], Awaitable[Any]], message: Message
 ) -> Any:
     return await middleware(message, call_next)
-
-
-async def _framed(dispatcher: Dispatcher, command: Message, handler: Callable[[Any], Any]) -> AsyncIterator[Any]:
-    with in_frame(dispatcher, command, delivery=False):
-        async with aclosing(handler(command)) as items:
-            async for item in items:
-                yield item
 
 
 def _deadline(command: Message, *seconds: float | None) -> float:
@@ -704,7 +769,30 @@ def _late(command: Message) -> str:
 def _outcome_of(error: BaseException) -> Outcome:
     if isinstance(error, TimeoutError):
         return Outcome.TIMEOUT
-    return Outcome.ERROR if isinstance(error, Exception) else Outcome.CANCELLED
+    is_end = isinstance(error, (BusClosedError, SessionClosedError, GeneratorExit)) or is_cancellation(error)
+    return Outcome.CANCELLED if is_end else Outcome.ERROR
+
+
+@attrs.define(eq=False)
+class _Turn:
+    """A publisher's place in the queue for room."""
+
+    frame: Frame | None
+    came: anyio.Event = attrs.field(factory=anyio.Event)
+    granted: bool = False
+
+
+class _Call:
+    """A command that is being answered, in its caller's task."""
+
+    def __init__(self, command: Message, deadline: float) -> None:
+        self.command = command
+        self.scope = anyio.CancelScope(deadline=deadline)
+        self.refusal: Exception | None = None
+
+    def fail(self, error: Exception) -> None:
+        self.refusal = self.refusal or error
+        self.scope.cancel()
 
 
 class _CommandTeller:
@@ -753,15 +841,27 @@ class _Scheduled:
     def cancel(self) -> None:
         self.scope.cancel()
 
+    def fail(self, _: Exception, /) -> None:
+        self.cancel()
+
 
 class _Expectation(Generic[E]):
     """What somebody waits for; the bus holds it weakly, so one that nobody awaits costs nothing."""
 
-    def __init__(self, event_type: type[E], where: Callable[[E], bool] | None, timeout: float | None) -> None:
-        self._type, self._where, self._timeout = event_type, where, timeout
+    def __init__(
+        self,
+        event_type: type[E],
+        where: Callable[[E], bool] | None,
+        timeout: float | None,
+        session_id: str | None,
+    ) -> None:
+        self._type, self._where, self._timeout, self.session_id = event_type, where, timeout, session_id
         self._settled = anyio.Event()
         self._found: E | None = None
         self._error: BaseException | None = None
+
+    def concerns(self, event_type: type[Event]) -> bool:
+        return issubclass(event_type, self._type) and not self._settled.is_set()
 
     def offer(self, event: Event) -> None:
         if self._settled.is_set() or not isinstance(event, self._type):
@@ -783,8 +883,9 @@ class _Expectation(Generic[E]):
         return self._wait().__await__()
 
     async def _wait(self) -> E:
-        with anyio.fail_after(self._timeout):
-            await self._settled.wait()
+        if not self._settled.is_set():
+            with anyio.fail_after(self._timeout):
+                await self._settled.wait()
         if self._error is not None:
             raise self._error
         assert self._found is not None

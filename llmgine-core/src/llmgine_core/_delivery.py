@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import contextvars
 import functools
+import inspect
 import logging
 import random
+import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -21,14 +23,14 @@ import anyio.to_thread
 import attrs
 
 from llmgine_core import events
-from llmgine_core._loop import run_in_context
-from llmgine_core._registry import HandlerRegistry, Subscription
+from llmgine_core._loop import is_cancellation, run_in_context
+from llmgine_core._registry import HandlerRegistry, Subscription, handler_name
 from llmgine_core.contracts import ErrorInfo, Event, Message, Outcome, handling, lifecycle_header
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
-__all__ = ["Dispatcher", "Frame", "current_frame", "in_frame"]
+__all__ = ["Dispatcher", "Frame", "current_frame", "in_frame", "leave_frames"]
 
 _logger = logging.getLogger("llmgine.bus")
 
@@ -50,32 +52,45 @@ _RUNTIME_EVENTS = frozenset(getattr(events, name) for name in events.__all__)
 # ── where the caller stands ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class Frame:
     """A handler's call, as seen from the code below it.
 
     Attributes:
         owner: the dispatcher whose handler runs.
         message: what it handles.
-        deliveries: how many event deliveries of that dispatcher are in this chain of calls.
-        commands: how many commands.
+        is_delivery: whether it is an event handler's call, not a command handler's.
         above: the call that this one was made from.
+        over: whether it has ended; tasks that it started may still see it.
     """
 
     owner: Dispatcher
     message: Message
-    deliveries: int
-    commands: int
+    is_delivery: bool
     above: Frame | None
+    over: bool = False
+
+    def chain(self) -> Iterator[Frame]:
+        """This call and those above it, as far as they are the same dispatcher's and have not ended."""
+        frame: Frame | None = self
+        while frame is not None:
+            if frame.owner is self.owner and not frame.over:
+                yield frame
+            frame = frame.above
+
+    @property
+    def deliveries(self) -> int:
+        """How many event handlers' calls are in the chain."""
+        return sum(frame.is_delivery for frame in self.chain())
+
+    @property
+    def commands(self) -> list[Message]:
+        """The commands whose handlers are in the chain."""
+        return [frame.message for frame in self.chain() if not frame.is_delivery]
 
     def serves(self, session_id: str) -> bool:
         """Whether this call, or one above it, is made for that session."""
-        frame: Frame | None = self
-        while frame is not None:
-            if frame.message.session_id == session_id:
-                return True
-            frame = frame.above
-        return False
+        return any(frame.message.session_id == session_id for frame in self.chain())
 
 
 _frame: contextvars.ContextVar[Frame | None] = contextvars.ContextVar("llmgine_frame", default=None)
@@ -84,18 +99,21 @@ _frame: contextvars.ContextVar[Frame | None] = contextvars.ContextVar("llmgine_f
 def current_frame(owner: Dispatcher) -> Frame | None:
     """The handler call of that dispatcher in which the caller stands."""
     frame = _frame.get()
-    while frame is not None and frame.owner is not owner:
+    while frame is not None and (frame.owner is not owner or frame.over):
         frame = frame.above
     return frame
+
+
+def leave_frames() -> None:
+    """Stand in no handler's call any more: for tasks that outlive the handler which starts them."""
+    _frame.set(None)
 
 
 class in_frame:  # noqa: N801 - reads as a function: `with in_frame(...)`
     """Run a block as part of a handler's call."""
 
     def __init__(self, owner: Dispatcher, message: Message, *, delivery: bool) -> None:
-        above = current_frame(owner)
-        deliveries, commands = (above.deliveries, above.commands) if above else (0, 0)
-        self._frame = Frame(owner, message, deliveries + delivery, commands + (not delivery), _frame.get())
+        self._frame = Frame(owner, message, delivery, _frame.get())
         self._handling = handling(message)
 
     def __enter__(self) -> None:
@@ -103,6 +121,7 @@ class in_frame:  # noqa: N801 - reads as a function: `with in_frame(...)`
         self._handling.__enter__()
 
     def __exit__(self, *error: Any) -> None:
+        self._frame.over = True
         self._handling.__exit__(*error)
         _frame.reset(self._token)
 
@@ -128,7 +147,54 @@ class Lane:
     scope: anyio.CancelScope | None = None
 
 
+class Threads:
+    """Runs functions in worker threads, and counts those that nobody waits for any more."""
+
+    def __init__(self) -> None:
+        self._abandoned: set[object] = set()
+
+    @property
+    def abandoned(self) -> int:
+        """How many still run although their handler's time was up or its session has ended."""
+        return len(self._abandoned)
+
+    async def run(self, function: Callable[[], object]) -> None:
+        """Run the function; cancelled, it is left to itself, since Python cannot stop a thread."""
+        call, over = object(), threading.Event()
+
+        def work() -> None:
+            try:
+                function()
+            finally:
+                over.set()
+                self._abandoned.discard(call)
+
+        try:
+            await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+        except anyio.get_cancelled_exc_class():
+            self._abandoned.add(call)
+            if over.is_set():  # it ended while it was being given up
+                self._abandoned.discard(call)
+            raise
+
+
+def _plain(handler: Callable[[Any], Any], event: Event) -> None:
+    """Call a plain function; what turns out to be a coroutine function would never run, so it is a fault."""
+    if inspect.iscoroutine(answer := handler(event)):
+        answer.close()
+        raise TypeError(f"{handler_name(handler)} returns a coroutine; register the coroutine function itself")
+
+
 LaneKey = tuple[Subscription[Any] | None, str | None]
+
+
+def _matches(subscription: Subscription[Any], event: Event, faults: dict[Subscription[Any], Exception]) -> bool:
+    """Whether the event passes the subscription's filter; a filter that raises is a failed delivery."""
+    try:
+        return subscription.where is None or bool(subscription.where(event))
+    except Exception as error:
+        faults[subscription] = error
+        return True
 
 
 class Dispatcher:
@@ -157,6 +223,7 @@ class Dispatcher:
         self.queued = 0
         self.pending = 0
         self.unmatched = 0
+        self.threads = Threads()
 
     def open(self, tasks: TaskGroup) -> None:
         """Begin to deliver, in tasks of this group."""
@@ -166,30 +233,27 @@ class Dispatcher:
 
     def accept(self, event: Event, ttl: float | None, context: contextvars.Context) -> None:
         """Owe the event to every subscription that matches now."""
-        owed = self._registry.matching(event.session_id, type(event))
         expires = None if ttl is None else time.monotonic() + ttl
-        matched = [s for s in owed if self._matches(s, event)]
-        self.unmatched += not matched
-        for subscription in matched:
-            subscription.deliveries += 1
+        for subscription in self._owed(event):
             self._enqueue(Delivery(subscription, event, context, expires))
 
     def drop(self, event: Event) -> None:
         """Count an event, for which there is no room, as dropped by every subscription that matches."""
-        for subscription in self._registry.matching(event.session_id, type(event)):
-            subscription.deliveries += 1
+        for subscription in self._owed(event):
             subscription.dropped += 1
 
-    def _matches(self, subscription: Subscription[Any], event: Event) -> bool:
-        if subscription.where is None:
-            return True
-        try:
-            return bool(subscription.where(event))
-        except Exception as error:
+    def _owed(self, event: Event) -> list[Subscription[Any]]:
+        """The subscriptions that match, each with one delivery more in its books."""
+        candidates = self._registry.matching(event.session_id, type(event))
+        faults: dict[Subscription[Any], Exception] = {}
+        matching = [s for s in candidates if _matches(s, event, faults)]
+        self.unmatched += not matching
+        for subscription in matching:
             subscription.deliveries += 1
+        for subscription, error in faults.items():
             subscription.failed += 1
             self._announce_failure(subscription, event, 1, error)
-            return False
+        return [s for s in matching if s not in faults]
 
     def _enqueue(self, delivery: Delivery) -> None:
         subscription = delivery.subscription
@@ -222,14 +286,14 @@ class Dispatcher:
                     delivery = lane.queue.popleft()
                     self.queued -= 1
                     self._on_start()
-                    await self._deliver(delivery, lane.scope)
+                    await self._deliver(delivery)
         finally:  # cancelled: what is left is nobody's any more
             while lane.queue:
                 self._discarded(lane.queue.popleft())
             if self._lanes.get(key) is lane:
                 del self._lanes[key]
 
-    async def _deliver(self, delivery: Delivery, lane_scope: anyio.CancelScope) -> None:
+    async def _deliver(self, delivery: Delivery) -> None:
         subscription, event = delivery.subscription, delivery.event
         if not subscription.alive:
             return self._finish(subscription, "discarded")
@@ -239,27 +303,29 @@ class Dispatcher:
         outcome, error = "discarded", None
         self._tell(events.EventHandlerStartEvent, subscription, event)
         try:
-            attempts, error = await self._attempts(delivery, lane_scope)
-            outcome = "delivered" if error is None else "failed"
-            if error is not None:
+            outcome, attempts, error = await self._attempts(delivery)
+            if outcome == "failed" and error is not None:
                 self._announce_failure(subscription, event, attempts, error)
         finally:
             self._tell_result(subscription, event, outcome, error, time.perf_counter() - began)
             self._finish(subscription, outcome)
 
-    async def _attempts(self, delivery: Delivery, scope: anyio.CancelScope) -> tuple[int, BaseException | None]:
-        """Call the handler until it succeeds or its attempts are used up."""
-        retry = delivery.subscription.retry
+    async def _attempts(self, delivery: Delivery) -> tuple[str, int, BaseException | None]:
+        """Call the handler until it succeeds, its attempts are used up, or it is unregistered."""
+        subscription = delivery.subscription
+        retry, attempt = subscription.retry, 1
         delay = retry.delay
-        for attempt in range(1, retry.attempts + 1):
-            error = await self._attempt(delivery, scope)
-            if error is None or attempt == retry.attempts or not isinstance(error, Exception):
-                return attempt, error
+        while (error := await self._attempt(delivery)) is not None:
+            if attempt == retry.attempts or not isinstance(error, Exception):
+                return "failed", attempt, error
             await anyio.sleep(min(delay, retry.max_delay) * (1 - retry.jitter * random.random()))
+            if not subscription.alive:
+                return "discarded", attempt, error
             delay *= retry.factor
-        raise AssertionError("a retry makes at least one attempt")
+            attempt += 1
+        return "delivered", attempt, None
 
-    async def _attempt(self, delivery: Delivery, lane_scope: anyio.CancelScope) -> BaseException | None:
+    async def _attempt(self, delivery: Delivery) -> BaseException | None:
         """One call of the handler; returns what it raised, unless it is this worker that is being cancelled."""
         subscription = delivery.subscription
         context = delivery.context.copy()
@@ -270,16 +336,14 @@ class Dispatcher:
                 with anyio.fail_after(subscription.timeout):
                     await run_in_context(context, self._call_async(delivery))
         except BaseException as error:
-            assert self._tasks is not None
-            is_ours = lane_scope.cancel_called or self._tasks.cancel_scope.cancel_called
-            if is_ours and isinstance(error, anyio.get_cancelled_exc_class()):
+            if is_cancellation(error):
                 raise
             return error
         return None
 
     def _call(self, delivery: Delivery) -> None:
         with in_frame(self, delivery.event, delivery=True):
-            delivery.subscription.handler(delivery.event)
+            _plain(delivery.subscription.handler, delivery.event)
 
     async def _call_async(self, delivery: Delivery) -> None:
         subscription, event = delivery.subscription, delivery.event
@@ -287,9 +351,9 @@ class Dispatcher:
             if subscription.is_async:
                 await subscription.handler(event)
             elif subscription.in_thread:
-                await anyio.to_thread.run_sync(functools.partial(subscription.handler, event))
+                await self.threads.run(functools.partial(_plain, subscription.handler, event))
             else:
-                subscription.handler(event)
+                _plain(subscription.handler, event)
 
     def _finish(self, subscription: Subscription[Any], outcome: str) -> None:
         setattr(subscription, outcome, getattr(subscription, outcome) + 1)

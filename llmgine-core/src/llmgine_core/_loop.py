@@ -9,10 +9,11 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, TypeVar
 
+import anyio
 import anyio.from_thread
 import anyio.lowlevel
 
-__all__ = ["EventLoop", "run_in_context"]
+__all__ = ["EventLoop", "is_cancellation", "run_in_context"]
 
 T = TypeVar("T")
 
@@ -64,6 +65,16 @@ class EventLoop:
 def _running_trio() -> Any:
     trio = sys.modules.get("trio")  # unless trio has been imported, it cannot be what runs us
     return trio if trio is not None and trio.lowlevel.in_trio_run() else None
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Whether the error means that this task is being cancelled; code may raise asyncio's CancelledError by itself."""
+    if not isinstance(error, anyio.get_cancelled_exc_class()):
+        return False
+    if _running_trio():
+        return True  # trio lets nobody else raise its own
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 class run_in_context(Awaitable[T]):  # noqa: N801 - reads as a function: `await run_in_context(context, coroutine)`

@@ -96,6 +96,7 @@ class HandlerRegistry:
         self._commands: dict[str | None, dict[type[Message], CommandHandler]] = {}
         self._subscriptions: dict[str | None, list[Subscription[Any]]] = {}
         self._matching: dict[type[Event], tuple[Subscription[Any], ...]] = {}  # of the bus's own scope
+        self._sealed: set[str] = set()
         self._serial = itertools.count(1)
         self._gone: dict[str, DeliveryStats] = {}
 
@@ -132,10 +133,11 @@ class HandlerRegistry:
             HandlerNotFoundError: there is none.
         """
         kind = type(command)
-        for scope in (command.session_id, None):
+        scopes = (None,) if command.session_id in self._sealed else (command.session_id, None)
+        for scope in scopes:
             if found := self._commands.get(scope, {}).get(kind):
                 return found
-        known = {c.__qualname__: c for scope in (command.session_id, None) for c in self._commands.get(scope, {})}
+        known = {c.__qualname__: c for scope in scopes for c in self._commands.get(scope, {})}
         near = tuple(difflib.get_close_matches(kind.__qualname__, known, n=3))
         raise HandlerNotFoundError(kind.__qualname__, near)
 
@@ -190,7 +192,9 @@ class HandlerRegistry:
         """Subscriptions of the bus, then of that session, to the type or one of its bases."""
         if (found := self._matching.get(event_type)) is None:
             found = self._matching[event_type] = self._scan(None, event_type)
-        return found if scope is None or scope not in self._subscriptions else found + self._scan(scope, event_type)
+        if scope is None or scope in self._sealed or scope not in self._subscriptions:
+            return found
+        return found + self._scan(scope, event_type)
 
     def _scan(self, scope: str | None, event_type: type[Event]) -> tuple[Subscription[Any], ...]:
         return tuple(s for s in self._subscriptions.get(scope, ()) if issubclass(event_type, s.event_type))
@@ -201,8 +205,13 @@ class HandlerRegistry:
 
     # scopes and books
 
+    def seal_scope(self, scope: str) -> None:
+        """Find the handlers of a session no more; what they are owed already they still get."""
+        self._sealed.add(scope)
+
     def end_scope(self, scope: str) -> None:
         """Unregister everything of a session."""
+        self._sealed.discard(scope)
         self._commands.pop(scope, None)
         for subscription in list(self._subscriptions.get(scope, ())):
             subscription.unregister()

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextvars
+import functools
 import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import anyio
 import attrs
 
-from llmgine_core.contracts import Command, ErrorInfo, Event, Outcome, Retry, StreamCommand
+from llmgine_core._loop import is_cancellation
+from llmgine_core.contracts import Command, ErrorInfo, Event, Message, Outcome, Retry, StreamCommand
 from llmgine_core.errors import SessionClosedError, SessionExistsError
 from llmgine_core.events import SessionEndEvent, SessionStartEvent
 
@@ -23,13 +25,21 @@ if TYPE_CHECKING:
     from llmgine_core._registry import CommandHandler, Subscription
     from llmgine_core.abc import ScheduledEvent
 
-__all__ = ["BusSession", "SessionState"]
+__all__ = ["BusSession", "SessionState", "Work", "in_background"]
 
 _logger = logging.getLogger("llmgine.bus")
 
 R = TypeVar("R")
 T = TypeVar("T")
 E = TypeVar("E", bound=Event)
+
+
+class Work(Protocol):
+    """Something that runs for a session and ends with it: a command, a stream, a schedule, a background task."""
+
+    def fail(self, error: Exception, /) -> None:
+        """End it; whoever waits for it gets the error."""
+        ...
 
 
 @attrs.define(eq=False)
@@ -40,10 +50,12 @@ class SessionState:
         id: its id.
         drain: seconds that its queued events have at its end.
         members: how many have entered and not left.
-        phase: `open`, `closing` (only its own handlers may still work), `ending` (only its end is published), `closed`.
+        phase: `open`, `closing` (only its own handlers may still work), `ending` (nobody may), `told` (its end is
+            published), `closed`.
         ended: set when it is closed.
-        scopes: what runs for it: background tasks, streams and schedules.
+        work: what runs for it.
         errors: what background tasks raised.
+        leaves_later: whether its last member has left from inside, so that nobody waits for the errors.
     """
 
     id: str
@@ -52,8 +64,24 @@ class SessionState:
     members: int = 1
     phase: str = "open"
     ended: anyio.Event = attrs.field(factory=anyio.Event)
-    scopes: set[anyio.CancelScope] = attrs.field(factory=set[anyio.CancelScope])
-    errors: list[Exception] = attrs.field(factory=list[Exception])
+    work: set[Work] = attrs.field(factory=set[Work])
+    errors: list[BaseException] = attrs.field(factory=list[BaseException])
+    leaves_later: bool = False
+
+    def end_event(self, outcome: Outcome, error: ErrorInfo | None) -> SessionEndEvent:
+        """The last event of the session."""
+        return SessionEndEvent(outcome, time.perf_counter() - self.began, error, session_id=self.id)
+
+
+# The sessions in whose background tasks the caller stands, whose end would wait for the caller.
+_background_of: contextvars.ContextVar[tuple[SessionState, ...]] = contextvars.ContextVar(
+    "llmgine_background", default=()
+)
+
+
+def in_background() -> bool:
+    """Whether the caller stands in a background task of a session that is open."""
+    return any(state.phase != "closed" for state in _background_of.get())
 
 
 class BusSession:
@@ -63,6 +91,7 @@ class BusSession:
         self._bus, self._join, self._drain = bus, join, drain
         self._id = id if id is not None else secrets.token_hex(16)
         self._state: SessionState | None = None
+        self._has_left = False
 
     @classmethod
     def of(cls, bus: MessageBus, state: SessionState) -> BusSession:
@@ -86,13 +115,15 @@ class BusSession:
     async def __aenter__(self) -> Self:
         if self._state is not None:
             raise SessionExistsError(self._id) if not self.closed else SessionClosedError(self._id)
+        self._bus.admit()
         if (state := self._bus.open_sessions.get(self._id)) is not None:
             if not self._join:
                 raise SessionExistsError(self._id)
+            if state.phase != "open":
+                raise SessionClosedError(self._id)
             state.members += 1
             self._state = state
             return self
-        self._bus.admit()
         self._state = self._bus.open_sessions[self._id] = SessionState(self._id, self._drain)
         self._bus.emit(SessionStartEvent(session_id=self._id))
         return self
@@ -101,70 +132,78 @@ class BusSession:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         state = self._state
-        if state is None or state.phase == "closed":
+        if state is None or self._has_left:
             return
+        self._has_left = True
         state.members -= 1
         if state.members > 0:
             return
-        if self._is_inside():
-            self._end_later(state)
-            return
-        await self._end(state, error)
-        if state.errors and error is None:
-            raise ExceptionGroup(f"background tasks of session {self._id!r} failed", state.errors)
-        for failure in state.errors:
-            _logger.error("a background task of session %r failed", self._id, exc_info=failure)
+        await self._close(state, error)
+        if state.phase != "closed":  # left from inside: nobody waits for what its end brings to light
+            state.leaves_later = True
+        elif state.errors and error is None:
+            raise BaseExceptionGroup(f"background tasks of session {self._id!r} failed", state.errors)
+        else:
+            _log_errors(state)
 
     async def aclose(self) -> None:
-        """End the session, as leaving its `async with` does; from inside its own handlers, as soon as they return."""
-        state = self._state
-        if state is None or state.phase != "open":
-            return
-        if self._is_inside():
-            self._end_later(state)
-            return
-        await self._end(state, None)
+        """End the session, as leaving its `async with` does; from inside its own work, as soon as that returns."""
+        if self._state is not None:
+            await self._close(self._state, None)
 
-    def _is_inside(self) -> bool:
-        """Whether the caller stands in a handler that works for this session, whose end would wait for itself."""
-        frame = self._bus.frame()
-        return frame is not None and frame.serves(self._id)
+    async def _close(self, state: SessionState, error: BaseException | None) -> None:
+        self.close_soon(state, error)
+        if not self._is_inside(state):
+            with anyio.CancelScope(shield=True):
+                await state.ended.wait()
 
-    def _end_later(self, state: SessionState) -> None:
-        state.phase = "closing"
-        contextvars.Context().run(self._bus.spawn, self._end, state, None)
-
-    async def _end(self, state: SessionState, error: BaseException | None) -> None:
-        if state.phase == "ending":
-            await state.ended.wait()
-            return
-        with anyio.CancelScope(shield=True):
+    def close_soon(self, state: SessionState, error: BaseException | None = None) -> None:
+        """Have the session ended, in a task of the bus: whoever asks may be cancelled meanwhile."""
+        if state.phase == "open":
             state.phase = "closing"
-            if error is None:
-                await self._bus.drain_session(self._id, state.drain)
-            state.phase = "ending"
-            for scope in list(state.scopes):
-                scope.cancel()
-            await self._bus.end_session(state, self._end_event(state, error))
-            state.phase = "closed"
-            state.ended.set()
+            frame = self._bus.frame()
+            asking = frame.commands if frame is not None and self._is_inside(state) else []
+            self._bus.spawn(self._end, state, error, asking)
 
-    def _end_event(self, state: SessionState, error: BaseException | None) -> SessionEndEvent:
-        outcome, info = Outcome.OK, None
-        if error is not None:
-            cancelled = not isinstance(error, Exception)
-            outcome = Outcome.CANCELLED if cancelled else Outcome.ERROR
-            info = ErrorInfo.from_exception(error)
-        return SessionEndEvent(outcome, time.perf_counter() - state.began, info, session_id=self._id)
+    def _is_inside(self, state: SessionState) -> bool:
+        """Whether the caller stands in work for this session, whose end would wait for it."""
+        frame = self._bus.frame()
+        return state in _background_of.get() or (frame is not None and frame.serves(state.id))
+
+    async def _end(self, state: SessionState, error: BaseException | None, asking: list[Message]) -> None:
+        """End the session.
+
+        Args:
+            state: the session.
+            error: what left its body.
+            asking: the commands whose handlers asked for the end; they are let finish.
+        """
+        bus = self._bus
+        if error is None:
+            await bus.drain_session(state, asking)
+        state.phase = "ending"
+        for work in list(state.work):
+            work.fail(SessionClosedError(state.id))
+        await bus.cancel_session(state)
+        outcome = _outcome_of(error)
+        state.phase = "told"
+        await bus.tell_end(state, state.end_event(outcome, None if error is None else ErrorInfo.from_exception(error)))
+        bus.forget_session(state)
+        if state.leaves_later:
+            _log_errors(state)
 
     def _open_state(self) -> SessionState:
         """The state, if new work may be done here."""
         state = self._state
         if state is None:
             raise SessionClosedError(self._id)
-        if state.phase == "open" or (state.phase == "closing" and self._is_inside()):
+        if state.phase == "open" or (state.phase == "closing" and self._is_handler()):
             return state
         raise SessionClosedError(self._id)
+
+    def _is_handler(self) -> bool:
+        frame = self._bus.frame()
+        return frame is not None and frame.serves(self._id)
 
     # the bus's verbs
 
@@ -197,14 +236,14 @@ class BusSession:
 
     async def execute(self, command: Command[R], *, timeout: float | None = None) -> R:
         """Have the session's handler, else the bus's, answer. See `MessageBus`."""
-        self._open_state()
-        return await self._bus.execute_in(self._id, command, timeout)
+        return await self._bus.execute_in(self._id, command, timeout, check=self._open_state)
 
     def stream(
         self, command: StreamCommand[T], *, timeout: float | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[T]]:
         """Have the session's handler, else the bus's, answer with a stream. See `MessageBus`."""
-        return self._bus.stream_in(self._open_state(), command, timeout)
+        self._open_state()
+        return self._bus.stream_in(self._id, command, timeout, check=self._open_state)
 
     async def publish(self, event: Event, *, ttl: float | None = None) -> None:
         """Give the event to the bus as one of this session. See `MessageBus`."""
@@ -219,7 +258,7 @@ class BusSession:
         def mine(event: E) -> bool:
             return event.session_id == self._id and (where is None or where(event))
 
-        return self._bus.expect(event_type, where=mine, timeout=timeout)
+        return self._bus.expect_in(self._id, event_type, mine, timeout)
 
     def schedule(self, event: Event, *, delay: float) -> ScheduledEvent:
         """Publish the event in this session after `delay` seconds, unless the session ends before."""
@@ -231,19 +270,42 @@ class BusSession:
         Raises:
             SessionClosedError: the session has ended.
         """
-        state = self._open_state()
-        scope = anyio.CancelScope()
-        state.scopes.add(scope)
-        self._bus.spawn(self._background, state, scope, function, args)
+        task = _BackgroundTask(self._open_state(), functools.partial(function, *args), self._bus.check_idle)
+        self._bus.spawn(task.run)
 
-    async def _background(
-        self, state: SessionState, scope: anyio.CancelScope, function: Callable[..., Any], args: tuple[Any, ...]
+
+class _BackgroundTask:
+    """A coroutine function that runs until its session ends."""
+
+    def __init__(
+        self, state: SessionState, function: Callable[[], Coroutine[Any, Any, Any]], ended: Callable[[], None]
     ) -> None:
+        self._state, self._function, self._ended = state, function, ended
+        self._scope = anyio.CancelScope()
+        state.work.add(self)
+
+    def fail(self, _: Exception, /) -> None:
+        self._scope.cancel()
+
+    async def run(self) -> None:
+        _background_of.set((*_background_of.get(), self._state))
         try:
-            with scope:
-                await function(*args)
-        except Exception as error:
-            state.errors.append(error)
+            with self._scope:
+                await self._function()
+        except BaseException as error:  # SystemExit too: raised here, it would end the bus
+            if not is_cancellation(error):
+                self._state.errors.append(error)
         finally:
-            state.scopes.discard(scope)
-            self._bus.check_idle()
+            self._state.work.discard(self)
+            self._ended()
+
+
+def _outcome_of(error: BaseException | None) -> Outcome:
+    if error is None:
+        return Outcome.OK
+    return Outcome.ERROR if isinstance(error, Exception) else Outcome.CANCELLED
+
+
+def _log_errors(state: SessionState) -> None:
+    for failure in state.errors:
+        _logger.error("a background task of session %r failed", state.id, exc_info=failure)

@@ -3,106 +3,121 @@
 from __future__ import annotations
 
 import contextvars
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import anyio
+import attrs
 
 from llmgine_core._loop import run_in_context
 
-__all__ = ["AnswerStream"]
+__all__ = ["AnswerStream", "Source"]
 
 T = TypeVar("T")
 _BUFFER = 16
+
+
+@attrs.frozen(eq=False)
+class Source(Generic[T]):
+    """What a stream reads from.
+
+    Attributes:
+        generator: the handler's.
+        frame: entered around everything that the generator does.
+        deadline: when its time is up, on the event loop's clock.
+    """
+
+    generator: AsyncGenerator[T, None]
+    frame: AbstractContextManager[None]
+    deadline: float
 
 
 class AnswerStream(Generic[T]):
     """Runs a generator while its items are read; leaving early closes it and waits for its `finally`.
 
     Args:
-        start: called on entry; looks the handler up and returns its generator.
+        start: called on entry; looks the handler up.
         spawn: starts a coroutine function in the bus's task group.
         closed: called when the task has ended.
-        timeout: seconds that the whole stream may take.
+        late: what the error says when the time is up.
     """
 
     def __init__(
         self,
-        start: Callable[[], AsyncIterator[T]],
+        start: Callable[[], Source[T]],
         spawn: Callable[..., None],
-        closed: Callable[[AnswerStream[Any], BaseException | None], None],
-        timeout: float | None,
+        closed: Callable[[BaseException | None], None],
+        late: str,
     ) -> None:
-        self._start, self._spawn, self._closed, self._timeout = start, spawn, closed, timeout
-        self.scope = anyio.CancelScope()
+        self._start, self._spawn, self._closed, self._late = start, spawn, closed, late
+        self._scope = anyio.CancelScope()
         self._ended = anyio.Event()
         self._error: BaseException | None = None
         self._left = False
 
-    async def __aenter__(self) -> AsyncIterator[T]:
-        generator = self._start()
+    async def __aenter__(self) -> Self:
+        source = self._start()
+        self._scope.deadline = source.deadline
         send, self._receive = anyio.create_memory_object_stream[T](_BUFFER)
-        self._spawn(self._run, generator, send, contextvars.copy_context())
-        self._reading = self._items()
-        return self._reading
+        self._spawn(self._run, source, send, contextvars.copy_context())
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._left = True
-        self.scope.cancel()
+        self._scope.cancel()
+        self._receive.close()
         with anyio.CancelScope(shield=True):
             await self._ended.wait()
-            await self._reading.aclose()
-        self._receive.close()
 
-    def limit(self, seconds: float) -> None:
-        """Allow no more time than that."""
-        self._timeout = seconds if self._timeout is None else min(seconds, self._timeout)
+    def __aiter__(self) -> Self:
+        return self
 
-    def fail(self, error: BaseException) -> None:
+    async def __anext__(self) -> T:
+        try:
+            return await self._receive.receive()
+        except (anyio.EndOfStream, anyio.ClosedResourceError):
+            await self._ended.wait()
+            if self._error is not None:
+                raise self._error from None
+            raise StopAsyncIteration from None
+
+    def fail(self, error: Exception) -> None:
         """End the stream; its reader gets the error."""
         self._error = self._error or error
-        self.scope.cancel()
+        self._scope.cancel()
 
-    async def _items(self) -> AsyncGenerator[T]:
-        async for item in self._receive:
-            yield item
-        await self._ended.wait()
-        if self._error is not None:
-            raise self._error
-
-    async def _run(self, generator: Any, send: Any, context: contextvars.Context) -> None:
-        failure: BaseException | None = None
+    async def _run(self, source: Source[T], send: Any, context: contextvars.Context) -> None:
         try:
-            with self.scope, anyio.fail_after(self._timeout):
-                await run_in_context(context, _forward(generator, send))
-        except BaseException as error:
-            failure = error
+            with self._scope:
+                await run_in_context(context, _forward(source, send))
+        except BaseException as error:  # the reader's to see; raised here, it would end the bus
             self._error = self._error or error
-            if isinstance(error, anyio.get_cancelled_exc_class()) and not self.scope.cancel_called:
-                raise  # the bus itself is being cancelled
-        finally:
-            send.close()
-            self._ended.set()
-            self._closed(self, None if self._left else failure or self._error)
+        if self._scope.cancelled_caught and not self._left:
+            self._error = self._error or TimeoutError(self._late)
+        send.close()
+        self._ended.set()
+        self._closed(None if self._left else self._error)
 
 
-async def _forward(generator: Any, send: Any) -> None:
+async def _forward(source: Source[Any], send: Any) -> None:
     # The guard is entered before the generator may enter scopes of its own, so that they are left in order.
-    with anyio.CancelScope() as guard:
+    with source.frame, anyio.CancelScope() as guard:
         try:
-            async for item in generator:
-                await send.send(item)
-        except anyio.BrokenResourceError:
-            return  # the reader has gone
+            async for item in source.generator:
+                try:
+                    await send.send(item)
+                except anyio.BrokenResourceError:
+                    return  # the reader has gone
         finally:
             guard.shield = True
-            await _close(generator)
+            await _close(source.generator)
 
 
-async def _close(generator: Any) -> None:
+async def _close(generator: AsyncGenerator[Any, None]) -> None:
     try:
         await generator.aclose()
     except BaseExceptionGroup as group:  # a task group around a `yield` wraps the GeneratorExit that closes it

@@ -45,6 +45,7 @@ class BusStats:
         total: deliveries of all subscriptions, living and gone.
         subscriptions: deliveries by subscription name.
         sessions: sessions open now.
+        abandoned_threads: worker threads that still run although their handler was given up.
     """
 
     accepted: int = 0
@@ -54,6 +55,7 @@ class BusStats:
     total: DeliveryStats = attrs.field(factory=DeliveryStats)
     subscriptions: Mapping[str, DeliveryStats] = attrs.field(factory=dict[str, DeliveryStats])
     sessions: int = 0
+    abandoned_threads: int = 0
 
 
 @attrs.frozen(kw_only=True)
