@@ -8,6 +8,7 @@ first use.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -49,7 +50,10 @@ def dumps(message: Message) -> str:
     Raises:
         SerializationError: a field holds what JSON cannot say; the error names the path.
     """
-    return json.dumps(to_document(message), ensure_ascii=False, separators=(",", ":"))
+    try:
+        return json.dumps(to_document(message), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except RecursionError as error:
+        raise SerializationError("the message is nested too deeply", "$.data") from error
 
 
 def loads(text: str) -> Message:
@@ -64,7 +68,7 @@ def loads(text: str) -> Message:
     if len(text) > MAX_DOCUMENT:
         raise SerializationError(f"the document has {len(text)} characters, {MAX_DOCUMENT} are allowed")
     try:
-        document = json.loads(text)
+        document = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise SerializationError(f"not a JSON document: {error}") from error
     return from_document(document)
@@ -76,14 +80,24 @@ def to_document(message: Message) -> dict[str, Any]:
     Raises:
         SerializationError: a field holds what JSON cannot say; the error names the path.
     """
-    if isinstance(message, UnknownEvent):
-        return {"type": message.original_type, **header_document(message), "data": dict(message.data)}
     try:
-        data = _converter().unstructure(message)
+        if isinstance(message, UnknownEvent):
+            type_name, data = message.original_type, dict(message.data)
+        else:
+            type_name, data = message.type_name, _converter().unstructure(message)
+        document = {"type": type_name, **header_document(message), "data": data}
+        _refuse_foreign(document, "$")
+    except SerializationError:
+        raise
     except RecursionError as error:
         raise SerializationError("the message is nested too deeply", "$.data") from error
-    _refuse_foreign(data, "$.data")
-    return {"type": message.type_name, **header_document(message), "data": data}
+    except Exception as error:  # a value's own conversion
+        raise SerializationError(f"{type(error).__name__}: {error}", "$.data") from error
+    return document
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number in JSON")
 
 
 def from_document(document: object) -> Message:
@@ -127,13 +141,31 @@ def header_document(message: Message) -> dict[str, Any]:
 
 
 def _read_header(fields: dict[str, Any]) -> dict[str, Any]:
+    """The header's fields, checked; what a newer version may have added is left out."""
+    header: dict[str, Any] = {}
+    for name in ("id", "session_id", "correlation_id", "causation_id", "traceparent", "tracestate"):
+        if (value := fields.get(name)) is not None:
+            if not isinstance(value, str):
+                raise SerializationError(f"a string is wanted, not {value!r}", f"$.{name}")
+            header[name] = value
     for name in ("timestamp", "deadline"):
         if name in fields:
-            try:
-                fields[name] = datetime.fromisoformat(fields[name])
-            except (TypeError, ValueError) as error:
-                raise SerializationError(f"not a date and time in ISO 8601: {fields[name]!r}", f"$.{name}") from error
-    return fields
+            header[name] = _read_time(fields[name], f"$.{name}")
+    if "metadata" in fields:
+        if not isinstance(fields["metadata"], dict):
+            raise SerializationError("an object is wanted", "$.metadata")
+        header["metadata"] = fields["metadata"]
+    return header
+
+
+def _read_time(text: object, path: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(cast("str", text))
+    except (TypeError, ValueError) as error:
+        raise SerializationError(f"not a date and time in ISO 8601: {text!r}", path) from error
+    if time.tzinfo is None:
+        raise SerializationError(f"a date and time without a time zone: {text!r}", path)
+    return time
 
 
 # ── the converter ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -184,6 +216,8 @@ def _converter() -> Converter:
 
 def _refuse_foreign(value: Any, path: str) -> None:
     """Name the first place that holds something JSON cannot say."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise SerializationError(f"{value!r} cannot be written as JSON", path)
     if value is None or isinstance(value, (str, int, float)):
         return
     if isinstance(value, Mapping):

@@ -177,7 +177,7 @@ def take_header(message: State, given: dict[str, Any]) -> None:
 
     Raises:
         TypeError: a name is no field of the header.
-        ValueError: the timestamp has no time zone.
+        ValueError: the timestamp or the deadline has no time zone.
     """
     unknown = given.keys() - _HEADER_FIELDS - {"id", "timestamp"}
     if unknown:
@@ -189,6 +189,9 @@ def take_header(message: State, given: dict[str, Any]) -> None:
         _set_id(message, id_)
     if (timestamp := given.pop("timestamp", None)) is not None:
         _set_stamp(message, _nanoseconds(timestamp))
+    deadline = given.get("deadline")
+    if deadline is not None and deadline.tzinfo is None:
+        raise ValueError(f"deadline {deadline.isoformat()} has no time zone; give an aware one, datetime.now(UTC) + …")
     if given:
         _set_header(message, Header(**given))
 
