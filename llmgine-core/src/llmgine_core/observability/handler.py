@@ -142,15 +142,17 @@ class ObservabilityEventHandler(ABC):
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        if self._thread is None:
+            thread = self._thread
+        if thread is None:
             return True
-        self._thread.join(timeout)
+        thread.join(timeout)
         with self._changed:
-            ended = not self._thread.is_alive()
-            self._dropped += len(self._queue) + (0 if ended else self._exporting)
-            self._queue.clear()
-            self._exporting = 0
-            self._thread = None
+            ended = not thread.is_alive()
+            if self._thread is thread:  # else somebody else has closed it meanwhile
+                self._dropped += len(self._queue) + (0 if ended else self._exporting)
+                self._queue.clear()
+                self._exporting = 0
+                self._thread = None
         return ended
 
     def stats(self) -> HandlerStats:

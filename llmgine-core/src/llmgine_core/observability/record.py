@@ -7,6 +7,8 @@ correlation id (128 bits), a span is the lower half of the id of the message tha
 
 from __future__ import annotations
 
+import hashlib
+import re
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -19,6 +21,9 @@ from llmgine_core.contracts import Event
 __all__ = ["EventRecord", "TraceIds", "trace_ids"]
 
 _SPAN_DIGITS = 16
+_ID = re.compile(r"(?!0{32})(?!.{16}0{16})[0-9a-f]{32}")  # neither half of an id may be all zero
+# https://www.w3.org/TR/trace-context/#traceparent-header: a later version may have more behind the flags
+_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-|$)")
 
 
 @attrs.frozen
@@ -42,21 +47,30 @@ def trace_ids(event: Event) -> TraceIds:
     """Where the event stands: in the span of the message it tells of, else in one of its own."""
     header = event.header
     owner = getattr(event, event.span_field) if event.span_field else event.id
-    trace_id, outer_span, flags = _outer(header.traceparent) or (event.correlation_id, None, 1)
-    parent = header.causation_id[-_SPAN_DIGITS:] if header.causation_id else outer_span
-    return TraceIds(trace_id, owner[-_SPAN_DIGITS:], parent, flags)
+    trace_id, outer_span, flags = _outer(header.traceparent) or (_hexadecimal(event.correlation_id), None, 1)
+    parent = _span_id(header.causation_id) if header.causation_id else outer_span
+    return TraceIds(trace_id, _span_id(owner), parent, flags)
+
+
+def _span_id(message_id: str) -> str:
+    return _hexadecimal(message_id)[-_SPAN_DIGITS:]
+
+
+def _hexadecimal(message_id: str) -> str:
+    """The message's id where it is 32 hexadecimal digits, as those are that we mint; else a digest of it that is."""
+    if _ID.fullmatch(message_id):
+        return message_id
+    return hashlib.blake2b(message_id.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def _outer(traceparent: str | None) -> tuple[str, str, int] | None:
     """Trace id, span id and flags of a `traceparent`; None if there is none, or it is malformed and must be ignored."""
-    parts = (traceparent or "").split("-")
-    if len(parts) < 4 or [len(p) for p in parts[:4]] != [2, 32, 16, 2]:
+    if not (found := _TRACEPARENT.match(traceparent or "")):
         return None
-    try:
-        ids = [int(part, 16) for part in parts[:4]]
-    except ValueError:
+    version, trace_id, span_id, flags = found.groups()
+    if version == "ff" or not int(trace_id, 16) or not int(span_id, 16):
         return None
-    return (parts[1], parts[2], ids[3]) if ids[1] and ids[2] and ids[0] != 0xFF else None
+    return trace_id, span_id, int(flags, 16)
 
 
 @attrs.frozen(kw_only=True)
