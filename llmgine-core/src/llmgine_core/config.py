@@ -25,6 +25,7 @@ _ONE = ("bus", "context_store", "tool_manager")
 _MANY = ("observability", "plugins")
 _LISTS = ("allow", "deny")
 _KEYS = (*_ONE, "llm", *_MANY, *_LISTS, "content")
+_CONSTRUCTOR = "the constructor"
 _FILE, _PROJECT_FILE = "llmgine.toml", "pyproject.toml"
 
 
@@ -101,7 +102,7 @@ def load_config(
     """
     faults: list[str] = []
     env = _Environment(os.environ if environment is None else environment) if discover else _Environment({})
-    layers = [_Layer("the constructor", {k: v for k, v in given.items() if v is not None}), env.layer]
+    layers = [_Layer(_CONSTRUCTOR, {k: v for k, v in given.items() if v is not None}), env.layer]
     layers += _file_layers(file, discover, faults)
     for layer in layers:
         faults += layer.unknown_keys()
@@ -144,8 +145,11 @@ def _file_layers(file: str | Path | Mapping[str, Any] | None, discover: bool, fa
     if Path(_FILE).is_file():
         layers.append(_Layer(_FILE, _read_toml(Path(_FILE), faults)))
     if Path(_PROJECT_FILE).is_file():
-        tool = _read_toml(Path(_PROJECT_FILE), faults).get("tool", {})
-        layers.append(_Layer(f"{_PROJECT_FILE} [tool.llmgine]", tool.get("llmgine", {})))
+        ours = _read_toml(Path(_PROJECT_FILE), faults).get("tool", {}).get("llmgine", {})
+        if isinstance(ours, dict):
+            layers.append(_Layer(f"{_PROJECT_FILE} [tool.llmgine]", cast("dict[str, Any]", ours)))
+        else:
+            faults.append(f"{_PROJECT_FILE}: tool.llmgine is a table, not {ours!r}")
     return layers
 
 
@@ -201,9 +205,14 @@ def _split(key: str, value: str) -> Any:
 def _value(text: str) -> Any:
     """A number, boolean or array as TOML writes it; anything else is the text itself."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        document = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
         return text
+    value: Any = document["value"]
+    is_scalar = isinstance(value, (bool, int, float)) and "#" not in text  # `12#3` is a text, not 12 with a comment
+    if len(document) == 1 and (is_scalar or isinstance(value, list)):
+        return cast("Any", value)
+    return text
 
 
 # ── selections ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -220,13 +229,13 @@ def _assemble(
     content, source = values.get("content", (False, ""))
     if not isinstance(content, bool):
         faults.append(f"{source}: content is true or false, not {content!r}")
+    lists = {key: _strings(key, *values[key], faults) for key in _LISTS if key in values}
     if bus is None or faults:
         return None
     defaults = {"context_store": "memory", "tool_manager": "default"} if discover else {}
     for kind, name in defaults.items():
         if kind not in values:
             one[kind] = Selection(kind=kind, name=name, use=name, settings=env.settings_for(kind, name))
-    lists = {key: tuple(values[key][0]) for key in _LISTS if key in values}
     return Config(
         bus=bus,
         context_store=one.get("context_store"),
@@ -238,6 +247,13 @@ def _assemble(
         allow=lists.get("allow"),
         deny=lists.get("deny", ()),
     )
+
+
+def _strings(key: str, value: Any, source: str, faults: list[str]) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(v, str) for v in cast("Sequence[Any]", value)):
+        faults.append(f"{source}: {key} is a list of distributions, not {value!r}")
+        return ()
+    return tuple(cast("Sequence[str]", value))
 
 
 def _parts(value: Any) -> tuple[Any, Any, Any]:
@@ -263,6 +279,8 @@ class _Reader:
         if isinstance(value, Mapping):
             settings = dict(settings)
             use, name = settings.pop("use", None), settings.pop("as", name)
+        if instance is not None and source != _CONSTRUCTOR:  # only code can give a ready object
+            use, instance = "", None
         if instance is None and (not isinstance(use, str) or not use or not isinstance(settings, Mapping)):
             self._faults.append(
                 f"{source}: {kind} is a plugin's name, a pair (name, settings) or a table with `use`, not {value!r}"
