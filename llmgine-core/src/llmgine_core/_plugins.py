@@ -5,12 +5,15 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import itertools
 import logging
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import cache
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 import pluggy
@@ -27,6 +30,9 @@ from llmgine_core.errors import (
 )
 from llmgine_core.hookspecs import API_VERSION, KINDS, PROJECT, Build, HookSpecs
 from llmgine_core.observability import ObservabilityEventHandler
+
+if TYPE_CHECKING:
+    from cattrs import Converter
 
 __all__ = ["Plugin", "PluginEntry", "find_entry", "installed", "load_plugin", "unselected"]
 
@@ -46,6 +52,29 @@ _CONTRACTS: Mapping[str, type] = {
     "context_store": abc.ContextStore,
     "llm": abc.LanguageModel,
     "observability": ObservabilityEventHandler,
+}
+
+_logger = logging.getLogger("llmgine.plugins")
+_GROUPS = {kind.group: kind.name for kind in KINDS.values()} | {"llmgine.commands": "commands"}
+
+
+def _is_list_of_functions(result: Any) -> bool:
+    return isinstance(result, (list, tuple)) and all(map(callable, cast("Sequence[Any]", result)))
+
+
+def _is_dict_of_functions(result: Any) -> bool:
+    return isinstance(result, Mapping) and all(map(callable, cast("Mapping[str, Any]", result).values()))
+
+
+# What the hooks beside the factories return: a test, and how a message says it.
+_RETURNS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "llmgine_settings": (lambda result: isinstance(result, type) and attrs.has(result), "an attrs class"),
+    "llmgine_register_tools": (_is_list_of_functions, "a list of functions"),
+    "llmgine_lifespan": (
+        lambda result: isinstance(result, AbstractAsyncContextManager),
+        "an async context manager",
+    ),
+    "llmgine_health_checks": (_is_dict_of_functions, "a dict of functions, by name"),
 }
 
 
@@ -77,14 +106,23 @@ class PluginEntry:
 
 @cache
 def _scan() -> tuple[PluginEntry, ...]:
-    groups = {kind.group: kind.name for kind in KINDS.values()} | {"llmgine.commands": "commands"}
-    found: list[PluginEntry] = []
+    found: dict[str, list[PluginEntry]] = {}
     for distribution in metadata.distributions():
-        for entry in distribution.entry_points:
-            if entry.group in groups:
-                name, version = distribution.metadata["Name"], distribution.version
-                found.append(PluginEntry(groups[entry.group], entry.name, entry.value, name, version))
-    return tuple(sorted(set(found), key=lambda e: (e.kind, e.name, e.distribution)))
+        try:
+            name, version = distribution.metadata["Name"], distribution.version
+            entries = [e for e in distribution.entry_points if e.group in _GROUPS]
+            # the first of a name on the path is the one that would be imported
+            found.setdefault(
+                _normal(name), [PluginEntry(_GROUPS[e.group], e.name, e.value, name, version) for e in entries]
+            )
+        except Exception as error:  # metadata that is broken must not hurt those who never asked for it
+            _logger.debug("a distribution's metadata cannot be read: %s: %r", distribution, error)
+    return tuple(sorted(itertools.chain.from_iterable(found.values()), key=lambda e: (e.kind, e.name, e.distribution)))
+
+
+def _normal(distribution: str) -> str:
+    """A distribution's name as all its spellings have it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def installed(kind: str | None = None) -> tuple[PluginEntry, ...]:
@@ -103,7 +141,7 @@ def find_entry(kind: str, use: str) -> PluginEntry:
         return PluginEntry(kind, use, use)
     name, _, distribution = use.partition("@")
     offered = installed(kind)
-    matches = [e for e in offered if e.name == name and distribution in ("", e.distribution)]
+    matches = [e for e in offered if e.name == name and _normal(distribution) in ("", _normal(e.distribution))]
     if not matches:
         names = tuple(sorted({e.name for e in offered}))
         near = tuple(difflib.get_close_matches(name, names, n=2))
@@ -166,10 +204,11 @@ class Plugin:
         Raises:
             ConfigError: they do not fit it.
         """
-        settings_class = self.call("llmgine_settings") if self.implements("llmgine_settings") else None
-        given = dict(self.selection.settings)
+        settings_class, given = self.call("llmgine_settings"), dict(self.selection.settings)
         if settings_class is not None:
-            return _structure(given, settings_class, self.selection)
+            converter = _settings_converter()
+            self.call("llmgine_register_converters", converter=converter)
+            return _structure(given, settings_class, self.selection, converter)
         if given:
             known = f"{self.selection.kind} {self.selection.name!r} takes no settings"
             raise ConfigError((f"{self.selection.source}: {known}, but was given {', '.join(sorted(given))}",))
@@ -199,6 +238,9 @@ class Plugin:
         if inspect.iscoroutine(result):
             result.close()
             raise self._fault(f"{hook} is a coroutine function", "hooks are plain functions; await in what they return")
+        test, wanted = _RETURNS.get(hook, (None, ""))
+        if result is not None and test is not None and not test(result):
+            raise self._fault(f"{hook} returned {result!r}", f"it must return {wanted}")
         return result
 
     def _register(self) -> None:
@@ -260,12 +302,19 @@ def load_plugin(selection: Selection, config: Config) -> Plugin:
 
 
 def _check_allowed(entry: PluginEntry, config: Config) -> None:
-    denied = entry.distribution in config.deny
-    if denied or (config.allow is not None and entry.distribution not in config.allow):
+    names = [entry.distribution] if entry.distribution else _offering(entry.target)
+    deny, allow = {_normal(d) for d in config.deny}, {_normal(d) for d in config.allow or ()}
+    denied = any(_normal(name) in deny for name in names)
+    if denied or (config.allow is not None and not any(_normal(name) in allow for name in names)):
         which = "deny names" if denied else "allow does not name"
         raise PluginLoadError(
             f"{which} its distribution", str(entry), "change `allow` or `deny`, or select another plugin"
         )
+
+
+def _offering(target: str) -> list[str]:
+    """The distributions that offer the module which configuration names itself."""
+    return metadata.packages_distributions().get(target.partition(":")[0].partition(".")[0], [])
 
 
 def _import(entry: PluginEntry) -> Any:
@@ -293,17 +342,23 @@ def _missing(result: Any, contract: type) -> list[str]:
     return sorted({name for name in wanted if not hasattr(result, name)})
 
 
-def _structure(given: dict[str, Any], settings_class: type[Any], selection: Selection) -> Any:
+def _settings_converter() -> Converter:
+    from cattrs import Converter
+
+    converter = Converter()
+    converter.register_structure_hook(bool, _strict_bool)
+    return converter
+
+
+def _structure(given: dict[str, Any], settings_class: type[Any], selection: Selection, converter: Converter) -> Any:
     """Read settings into the plugin's class, naming every fault with its source and key."""
-    from cattrs import Converter, transform_error
+    from cattrs import transform_error
 
     where = f"{selection.source}: {selection.kind} {selection.name!r}"
     known = [field.name for field in attrs.fields(settings_class)]
     strange = [_unknown_setting(where, key, known) for key in given if key not in known]
     if strange:
         raise ConfigError(tuple(strange))
-    converter = Converter()
-    converter.register_structure_hook(bool, _strict_bool)
     try:
         return converter.structure(given, settings_class)
     except Exception as error:  # a group of whatever the class's own validators raise

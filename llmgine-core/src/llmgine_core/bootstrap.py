@@ -17,6 +17,7 @@ import anyio.to_thread
 from llmgine_core import abc
 from llmgine_core._application import Application
 from llmgine_core._bus import as_current
+from llmgine_core._loop import EventLoop
 from llmgine_core._plugins import Plugin, load_plugin, unselected
 from llmgine_core.config import Config, Selection, load_config
 from llmgine_core.contracts import ErrorInfo, Event, Outcome
@@ -167,10 +168,10 @@ def _load_all(config: Config) -> list[Plugin]:
             plugin = load_plugin(selection, config)
             plugin.settings()
             plugins.append(plugin)
-        except PluginError as error:
+        except PluginNotFoundError as error:
             if not (selection.source == "default" and selection.kind in ("context_store", "tool_manager")):
                 faults.append(error)
-        except ConfigError as error:
+        except (PluginError, ConfigError) as error:
             faults.append(error)
     _raise_together(faults)
     ready = [Plugin(s, None, s.instance) for s in config.selections() if s.instance is not None and s.kind == "plugins"]
@@ -279,24 +280,90 @@ def _loaded_event(plugin: Plugin, building: float) -> PluginLoadedEvent:
 
 
 async def _enter(stack: AsyncExitStack, manager: AbstractAsyncContextManager[Any], what: str) -> None:
-    try:
-        with anyio.fail_after(_STEP):
-            await stack.enter_async_context(manager)
-    except TimeoutError as error:
-        raise TimeoutError(f"{what} did not start within {_STEP:g} s") from error
+    await stack.enter_async_context(_Step(manager, what))
+
+
+class _Step:
+    """A part of the application that runs in a task of its own.
+
+    So it may open task groups that stay open, the application may be left by another task than entered it, and both
+    ways have a deadline.
+    """
+
+    def __init__(self, manager: AbstractAsyncContextManager[Any], what: str) -> None:
+        self._manager, self._what = manager, what
+        self._scope = anyio.CancelScope()
+        self._opened, self._asked, self._ended = anyio.Event(), anyio.Event(), anyio.Event()
+        self._cause: BaseException | None = None
+        self._error: BaseException | None = None
+
+    async def __aenter__(self) -> None:
+        EventLoop().spawn(self._run)
+        try:
+            with anyio.fail_after(_STEP):
+                await self._opened.wait()
+        except BaseException as error:
+            await self._give_up()
+            if isinstance(error, TimeoutError):
+                raise TimeoutError(f"{self._what} did not start within {_STEP:g} s") from error
+            raise
+        if self._ended.is_set() and self._error is not None:
+            raise self._error
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._cause = error
+        self._asked.set()
+        with anyio.move_on_after(_STEP, shield=True):
+            await self._ended.wait()
+        if not self._ended.is_set():
+            await self._give_up()
+            raise TimeoutError(f"{self._what} did not stop within {_STEP:g} s")
+        if self._error is not None and self._error is not error:
+            raise self._error
+
+    async def _give_up(self) -> None:
+        self._scope.cancel()
+        with anyio.move_on_after(_CLOSING, shield=True):
+            await self._ended.wait()
+
+    async def _run(self) -> None:
+        try:
+            with self._scope:
+                await self._manager.__aenter__()
+                self._opened.set()
+                await self._live()
+        except BaseException as error:  # for whoever entered the step; raised here, it would end the loop
+            self._error = error
+        finally:
+            self._ended.set()
+            self._opened.set()
+
+    async def _live(self) -> None:
+        try:
+            await self._asked.wait()
+        except BaseException as error:  # a task group of its own has failed
+            if not await self._manager.__aexit__(type(error), error, error.__traceback__):
+                raise
+        else:
+            cause = self._cause
+            await self._manager.__aexit__(type(cause) if cause else None, cause, cause.__traceback__ if cause else None)
 
 
 async def _start_observability(stack: AsyncExitStack, built: _Builder, config: Config) -> None:
     policy = ContentPolicy(content=config.content)
     for handler in built.event_handlers:
+        start = functools.partial(handler.start, policy, built.redactors)
         try:
-            await anyio.to_thread.run_sync(handler.start, policy, built.redactors)
-        except Exception as error:
+            with anyio.fail_after(_STEP):
+                await anyio.to_thread.run_sync(start, abandon_on_cancel=True)
+        except (Exception, SystemExit) as error:  # SystemExit too: a plugin must not end the host
             what = f"it could not start: {type(error).__name__}: {error}"
             cure = "mend what the message names, or take it out of `observability`"
             raise PluginLoadError(what, f"observability {handler.name!r}", cure) from error
-        built.bus.add_tap(handler.accept)
         stack.push_async_callback(_close_handler, handler)
+        stack.callback(built.bus.add_tap(handler.accept).unregister)
 
 
 async def _close_handler(handler: ObservabilityEventHandler) -> None:
