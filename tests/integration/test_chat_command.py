@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.obs_otel.collector import collector
+
 QUESTION = "What time is it in Tokyo?\n"
 TIME = re.compile(r"\b([01]?\d|2[0-3]):[0-5]\d\b")
 
@@ -23,6 +25,18 @@ from importlib import metadata
 _all = metadata.distributions
 _hidden = set(os.environ["HIDDEN"].split(","))
 metadata.distributions = lambda **options: (d for d in _all(**options) if d.metadata["Name"] not in _hidden)
+"""
+
+# A model for the tests that are not about the model: it calls the tool it is offered, and answers from the result.
+SCRIPTED = """
+from llmgine_core import ToolCall
+from llmgine_core.hookspecs import impl
+from llmgine_core.testing import ScriptedModel
+
+@impl.llmgine_create_language_model
+def llmgine_create_language_model(build):
+    call = ToolCall("1", "get_time", '{"city": "Tokyo"}')
+    return ScriptedModel(call, lambda request: f"It is {request.messages[-1].tool_results[0].content}.")
 """
 
 
@@ -41,6 +55,12 @@ def chat(
         check=False,
         env={**inherited, **(variables or {})},
     )
+
+
+def scripted(cwd: Path) -> tuple[str, str]:
+    """Options that select the scripted model."""
+    (cwd / "scripted.py").write_text(SCRIPTED, encoding="utf-8")
+    return "--llm", "scripted:"
 
 
 def without(*distributions: str, cwd: Path) -> dict[str, str]:
@@ -116,7 +136,7 @@ def test_nothing_that_was_said_leaves_the_process_unless_asked(
 
 def test_content_is_written_when_asked(tmp_path: Path) -> None:
     """With --content the trace holds what was said."""
-    done = chat("--observability", "file", "--content", cwd=tmp_path)
+    done = chat(*scripted(tmp_path), "--observability", "file", "--content", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "What time is it in Tokyo?" in (tmp_path / "llmgine-events.jsonl").read_text(encoding="utf-8")
 
@@ -139,7 +159,8 @@ def test_several_lines_are_several_turns_of_one_session(tmp_path: Path) -> None:
 )
 def test_a_missing_package_is_named_with_the_command_that_installs_it(hidden: str, told: str, tmp_path: Path) -> None:
     """Without a package that the conversation needs, the command says what to install, and shows no traceback."""
-    done = chat(cwd=tmp_path, variables=without(hidden, cwd=tmp_path))
+    model = () if hidden == "llmgine-llm-local" else scripted(tmp_path)
+    done = chat(*model, cwd=tmp_path, variables=without(hidden, cwd=tmp_path))
     assert done.returncode == 1
     assert told in done.stderr
     assert "Traceback" not in done.stderr
@@ -173,6 +194,19 @@ def test_a_broken_configuration_file_is_named(tmp_path: Path) -> None:
 def test_the_configuration_file_selects(tmp_path: Path) -> None:
     """A handler named in llmgine.toml is used without a word on the command line."""
     (tmp_path / "llmgine.toml").write_text('observability = [{ use = "file", path = "t.jsonl" }]\n', encoding="utf-8")
-    done = chat(cwd=tmp_path)
+    done = chat(*scripted(tmp_path), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "t.jsonl").read_text(encoding="utf-8").count("\n") > 5
+
+
+def test_a_collector_gets_the_spans_of_the_conversation(tmp_path: Path) -> None:
+    """With otel and an endpoint from the environment, turn, model and tool spans arrive as one trace."""
+    with collector() as arrived:
+        variables = {"LLMGINE_OBSERVABILITY": "otel", "LLMGINE_OBSERVABILITY__OTEL__ENDPOINT": arrived.endpoint}
+        done = chat(*scripted(tmp_path), "--session", "s-9", cwd=tmp_path, variables=variables)
+        assert done.returncode == 0, done.stderr
+        turn = next(span for span in arrived.spans() if span.name.startswith("invoke_agent"))
+        below = [span for span in arrived.spans() if span.parent_span_id == turn.span_id]
+        names = sorted(span.name.split(" ")[0] for span in below)
+    assert names == ["chat", "chat", "execute_tool"]
+    assert {span.trace_id for span in below} == {turn.trace_id}
