@@ -20,7 +20,7 @@ from llmgine_core._bus import as_current
 from llmgine_core._loop import EventLoop
 from llmgine_core._plugins import Plugin, load_plugin, unselected
 from llmgine_core.config import Config, Selection, load_config
-from llmgine_core.contracts import ErrorInfo, Event, Outcome
+from llmgine_core.contracts import ErrorInfo, Event, Outcome, handling
 from llmgine_core.errors import ConfigError, LlmgineError, PluginError, PluginLoadError, PluginNotFoundError
 from llmgine_core.events import BootstrapReadyEvent, BootstrapStartEvent, BootstrapStopEvent, PluginLoadedEvent
 from llmgine_core.observability import ContentPolicy, ObservabilityEventHandler
@@ -116,7 +116,18 @@ class ApplicationBootstrap:
             raise PluginNotFoundError("tool manager", "", (), (), "llmgine-tools")
         await _start_observability(stack, built, config)
         await _enter(stack, built.bus, "the bus")
-        built.bus.emit(BootstrapStartEvent(self._name))
+        start = BootstrapStartEvent(self._name)
+        built.bus.emit(start)
+        stack.push_async_exit(functools.partial(_say_goodbye, self._name, built.bus, began))
+        with handling(start):
+            app = await self._fill(stack, built, plugins)
+            app.bus.emit(BootstrapReadyEvent(self._name, time.perf_counter() - began))
+        stack.enter_context(as_current(app.bus))
+        _name_unselected(config, discover=self._discover)
+        return app
+
+    async def _fill(self, stack: AsyncExitStack, built: _Builder, plugins: list[Plugin]) -> Application:
+        """Start what stands behind the bus, and join it."""
         for event in built.told:
             built.bus.emit(event)
         for step, objects in built.running():
@@ -127,10 +138,6 @@ class ApplicationBootstrap:
         app.models.register()
         await self._enter_lifespans(stack, app, plugins)
         self._register_handlers(app, plugins)
-        stack.enter_context(as_current(app.bus))
-        stack.push_async_exit(functools.partial(_say_goodbye, app, began))
-        _name_unselected(config, discover=self._discover)
-        app.bus.emit(BootstrapReadyEvent(self._name, time.perf_counter() - began))
         return app
 
     async def _enter_lifespans(self, stack: AsyncExitStack, app: Application, plugins: list[Plugin]) -> None:
@@ -383,11 +390,16 @@ async def _close_handler(handler: ObservabilityEventHandler) -> None:
 
 
 async def _say_goodbye(
-    app: Application, began: float, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
+    name: str,
+    bus: abc.MessageBus,
+    began: float,
+    _: type[BaseException] | None,
+    error: BaseException | None,
+    __: TracebackType | None,
 ) -> None:
     outcome = Outcome.OK if error is None else Outcome.ERROR if isinstance(error, Exception) else Outcome.CANCELLED
     info = None if error is None else ErrorInfo.from_exception(error)
-    app.bus.emit(BootstrapStopEvent(app.name, outcome, time.perf_counter() - began, info))
+    bus.emit(BootstrapStopEvent(name, outcome, time.perf_counter() - began, info))
 
 
 def _name_unselected(config: Config, *, discover: bool) -> None:

@@ -128,7 +128,7 @@ class ToolOptions:
 
     Attributes:
         name: what the model calls it; by default the function's name.
-        description: by default the docstring's summary.
+        description: by default what the docstring says before its sections.
         timeout: seconds that one call may take.
         requires_approval: whether each call asks for `ApproveToolCall` first.
         examples: things that a user might say for which this is the right tool; small models need them.
