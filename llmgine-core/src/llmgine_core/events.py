@@ -317,7 +317,7 @@ class BootstrapReadyEvent(Event):
 
 @attrs.frozen
 class BootstrapStopEvent(Event):
-    """An application begins to stop."""
+    """An application has stopped, but for its bus; or it failed to start."""
 
     type_name: ClassVar[str] = "BootstrapStopEvent"
     application: str
