@@ -668,7 +668,7 @@ async def test_leaving_the_bus_by_an_exception_drains_as_usual_and_passes_it_unc
     bus = MessageBus()
     seen = Recorder()
     bus.register_event_handler(Said, seen)
-    with pytest.raises(ValueError, match="body"):
+    with pytest.raises(ValueError, match="body"):  # noqa: PT012
         async with bus:
             await bus.publish(Said())
             raise ValueError("body")
@@ -809,10 +809,10 @@ async def test_a_streams_error_reaches_its_reader_after_the_items_before_it() ->
         bus.register_event_handler(CommandResultEvent, ends)
         bus.register_command_handler(Count, fail)
         got: list[int] = []
-        with pytest.raises(ValueError, match="after two") as caught:
+        with pytest.raises(ValueError, match="after two") as caught:  # noqa: PT012
             async with bus.stream(Count()) as items:
                 async for item in items:
-                    got.append(item)
+                    got.append(item)  # noqa: PERF401
         assert got == [1, 2]
         assert caught.value is error
         await ends.wait_for(1)
@@ -826,7 +826,7 @@ async def test_a_handlers_own_broken_resource_error_is_not_taken_for_a_reader_th
 
     async with running() as bus:
         bus.register_command_handler(Count, fail)
-        with pytest.raises(anyio.BrokenResourceError):
+        with pytest.raises(anyio.BrokenResourceError):  # noqa: PT012
             async with bus.stream(Count()) as items:
                 async for _ in items:
                     pass
@@ -841,7 +841,7 @@ async def test_a_stream_whose_time_is_up_is_a_timeout_error(how: str) -> None:
     async with running() as bus:
         bus.register_command_handler(Count, wait, timeout=0 if how == "handler" else None)
         command = Count(deadline=datetime.now(UTC)) if how == "deadline" else Count()
-        with pytest.raises(TimeoutError, match="Count was not answered in time"):
+        with pytest.raises(TimeoutError, match="Count was not answered in time"):  # noqa: PT012
             async with bus.stream(command, timeout=0 if how == "caller" else None) as items:
                 async for _ in items:
                     pass
@@ -868,7 +868,7 @@ async def test_a_system_exit_in_a_stream_reaches_its_reader_and_leaves_the_bus_a
     async with running() as bus:
         bus.register_command_handler(Ask, answer)
         bus.register_command_handler(Count, leave)
-        with pytest.raises(SystemExit):
+        with pytest.raises(SystemExit):  # noqa: PT012
             async with bus.stream(Count()) as items:
                 async for _ in items:
                     pass
@@ -884,7 +884,7 @@ async def test_a_cancelled_error_that_a_streams_handler_raises_itself_leaves_the
     async with running() as bus:
         bus.register_command_handler(Ask, answer)
         bus.register_command_handler(Count, give_up)
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(asyncio.CancelledError):  # noqa: PT012
             async with bus.stream(Count()) as items:
                 async for _ in items:
                     pass

@@ -98,6 +98,7 @@ class HandlerRegistry:
         self._matching: dict[type[Event], tuple[Subscription[Any], ...]] = {}  # of the bus's own scope
         self._sealed: set[str] = set()
         self._serial = itertools.count(1)
+        self._leaving: set[Subscription[Any]] = set()  # unregistered, and still owed or running something
         self._gone: dict[str, DeliveryStats] = {}
 
     # commands
@@ -179,6 +180,7 @@ class HandlerRegistry:
     def remove_subscription(self, subscription: Subscription[Any]) -> None:
         """Take out a subscription and keep its books."""
         self._subscriptions[subscription.scope].remove(subscription)
+        self._leaving.add(subscription)
         if not self._subscriptions[subscription.scope]:
             del self._subscriptions[subscription.scope]
         self._matching.clear()
@@ -186,6 +188,7 @@ class HandlerRegistry:
     def retire(self, subscription: Subscription[Any]) -> None:
         """Add the final books of a subscription that is gone to those of its handler."""
         name = subscription.name.partition("#")[0]
+        self._leaving.discard(subscription)
         self._gone[name] = total([self._gone.get(name, DeliveryStats()), subscription.stats()])
 
     def matching(self, scope: str | None, event_type: type[Event]) -> tuple[Subscription[Any], ...]:
@@ -222,7 +225,8 @@ class HandlerRegistry:
 
     def stats(self) -> dict[str, DeliveryStats]:
         """The books by subscription name; those that are gone are added up by handler."""
-        return {**self._gone, **{s.name: s.stats() for s in self.living()}}
+        known = itertools.chain(self.living(), self._leaving)
+        return {**self._gone, **{s.name: s.stats() for s in known}}
 
 
 def _check_command_handler(command_type: Any, handler: Callable[..., Any]) -> None:

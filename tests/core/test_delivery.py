@@ -1,0 +1,433 @@
+"""Deliveries: order, isolation, retries, expiry, threads, contexts, failures."""
+
+import asyncio
+import contextvars
+import logging
+import threading
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from llmgine_core import (
+    Event,
+    EventHandlerFailedEvent,
+    EventHandlerResultEvent,
+    EventHandlerStartEvent,
+    MessageBus,
+    Outcome,
+    Retry,
+    SessionStartEvent,
+)
+from tests.core.messages import Gate, Noted, Recorder, Said, Shouted, balanced, running
+
+
+async def test_every_matching_handler_gets_every_event_once_by_class_and_base_classes() -> None:
+    async with running() as bus:
+        recorders = {kind: Recorder() for kind in (Event, Said, Shouted, Noted)}
+        for kind, recorder in recorders.items():
+            bus.register_event_handler(kind, recorder)
+        await bus.publish(Shouted("hey"))
+        await bus.publish(Said("hey"))
+        await bus.wait_idle()
+        assert [len(r.seen) for r in list(recorders.values())[1:]] == [2, 1, 0]
+        assert [type(e) for e in recorders[Event].seen if isinstance(e, Said)] == [Shouted, Said]
+
+
+async def test_a_filter_decides_at_acceptance_and_one_that_raises_is_a_failure() -> None:
+    async with running() as bus:
+        even, failures = Recorder(), Recorder()
+        bus.register_event_handler(EventHandlerFailedEvent, failures)
+        bus.register_event_handler(Said, even, where=lambda e: 4 / (e.number - 3) and e.number % 2 == 0)
+        for number in range(6):
+            await bus.publish(Said(number=number))
+        await bus.wait_idle()
+        assert [e.number for e in even.seen] == [0, 2, 4]
+        assert failures.seen[0].error.type == "ZeroDivisionError"
+        stats = bus.stats()
+        assert (stats.total.failed, stats.unmatched) == (1, 2)
+
+
+async def test_a_handler_sees_a_sessions_events_in_order_one_at_a_time_also_after_a_failure() -> None:
+    async with running() as bus:
+        running_now = [0]
+        seen: list[int] = []
+
+        async def handle(event: Said) -> None:
+            running_now[0] += 1
+            assert running_now[0] == 1
+            await anyio.lowlevel.checkpoint()
+            seen.append(event.number)
+            running_now[0] -= 1
+            if event.number % 2:
+                raise ValueError("odd")
+
+        bus.register_event_handler(Said, handle)
+        for number in range(20):
+            await bus.publish(Said(number=number))
+        await bus.wait_idle()
+        assert seen == list(range(20))
+        assert bus.stats().total.failed == 10
+
+
+async def test_a_handler_that_sleeps_delays_neither_other_handlers_nor_other_sessions() -> None:
+    async with running() as bus:
+        gate, fast = Gate(), Recorder()
+
+        async def slow_in_a(event: Said) -> None:
+            if event.session_id == "a":
+                await gate(event)
+            else:
+                fast.note("slow, in b")
+
+        bus.register_event_handler(Said, slow_in_a)
+        bus.register_event_handler(Said, fast)
+        async with bus.session("a") as a, bus.session("b") as b:
+            await a.publish(Said())
+            await gate.entered.wait()
+            await b.publish(Said())
+            await a.publish(Said())
+            await fast.wait_for(4)
+            gate.open.set()
+
+
+async def test_sync_handlers_run_in_registration_order() -> None:
+    async with running() as bus:
+        order: list[tuple[int, int]] = []
+
+        def handler(number: int) -> Any:
+            return lambda event: order.append((event.number, number))
+
+        for number in range(8):
+            bus.register_event_handler(Said, handler(number))
+        for number in range(3):
+            await bus.publish(Said(number=number))
+        await bus.wait_idle()
+        assert order == [(event, number) for event in range(3) for number in range(8)]
+
+
+async def test_a_failing_handler_harms_no_other_and_is_told_of_once() -> None:
+    async with running() as bus:
+        good, failures = Recorder(), Recorder()
+
+        async def fail(event: Said) -> None:
+            raise ValueError("bad")
+
+        bus.register_event_handler(Said, fail)
+        bus.register_event_handler(Said, good)
+        bus.register_event_handler(EventHandlerFailedEvent, failures)
+        event = Said(session_id="s")
+        await bus.publish(event)
+        await bus.wait_idle()
+        assert len(good.seen) == 1
+        told = failures.seen[0]
+        assert (told.event_id, told.attempts, told.session_id) == (event.id, 1, "s")
+        assert (told.error.type, told.error.message) == ("ValueError", "bad")
+        assert "fail" in told.handler
+        assert len(failures.seen) == 1
+
+
+async def test_failures_of_handlers_of_failures_are_counted_and_never_announced() -> None:
+    async with running() as bus:
+
+        def fail(event: Event) -> None:
+            raise ValueError("again")
+
+        bus.register_event_handler(EventHandlerFailedEvent, fail)
+        bus.register_event_handler(Said, fail)
+        await bus.publish(Said())
+        await bus.wait_idle()
+        assert bus.stats().accepted == 2
+        assert bus.stats().total.failed == 2
+
+
+@pytest.mark.parametrize("raised", [SystemExit(3), asyncio.CancelledError(), GeneratorExit()])
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_whatever_a_handler_raises_is_a_failure_and_harms_nobody(
+    raised: BaseException, anyio_backend: str
+) -> None:
+    async with running() as bus:
+        seen = Recorder()
+
+        async def fail(event: Said) -> None:
+            raise raised
+
+        def fail_at_once(event: Said) -> None:
+            raise raised
+
+        bus.register_event_handler(Said, fail)
+        bus.register_event_handler(Said, fail_at_once)
+        bus.register_event_handler(Said, seen)
+        for _ in range(3):
+            await bus.publish(Said())
+        await bus.wait_idle()
+        assert len(seen.seen) == 3
+        assert bus.stats().total.failed == 6
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_a_handler_that_raises_system_exit_on_trio_is_a_failure(anyio_backend: str) -> None:
+    async with running() as bus:
+
+        async def fail(event: Said) -> None:
+            raise SystemExit(3)
+
+        bus.register_event_handler(Said, fail)
+        await bus.publish(Said())
+        await bus.wait_idle()
+        assert bus.stats().total.failed == 1
+
+
+async def test_retries_try_again_with_one_start_and_one_result_and_hold_back_their_lane_only() -> None:
+    async with running() as bus:
+        attempts: list[int] = []
+        other, told = Recorder(), Recorder()
+
+        async def fail_twice(event: Said) -> None:
+            attempts.append(event.number)
+            if attempts.count(event.number) < 3:
+                raise ValueError("not yet")
+
+        bus.add_tap(lambda e: told.note(e) if "fail_twice" in getattr(e, "handler", "") else None)
+        bus.register_event_handler(Said, fail_twice, retry=Retry(attempts=3, delay=0.001))
+        bus.register_event_handler(Said, other)
+        await bus.publish(Said(number=1))
+        await bus.publish(Said(number=2))
+        await other.wait_for(2)
+        await bus.wait_idle()
+        assert attempts == [1, 1, 1, 2, 2, 2]
+        assert [type(e) for e in told.seen] == [EventHandlerStartEvent, EventHandlerResultEvent] * 2
+        assert {e.outcome for e in told.seen[1::2]} == {Outcome.OK}
+        assert bus.stats().total.failed == 0
+
+
+async def test_retries_that_are_used_up_are_one_failure_with_their_number() -> None:
+    async with running() as bus:
+        failures = Recorder()
+
+        def fail(event: Said) -> None:
+            raise ValueError("never")
+
+        bus.register_event_handler(EventHandlerFailedEvent, failures)
+        bus.register_event_handler(Said, fail, retry=Retry(attempts=4, delay=0))
+        await bus.publish(Said())
+        await bus.wait_idle()
+        assert failures.seen[0].attempts == 4
+        assert bus.stats().total.failed == 1
+
+
+async def test_a_handler_that_is_unregistered_between_its_attempts_is_not_called_again() -> None:
+    async with running() as bus:
+        calls: list[Said] = []
+
+        async def fail(event: Said) -> None:
+            calls.append(event)
+            registration.unregister()
+            raise ValueError("never")
+
+        registration = bus.register_event_handler(Said, fail, retry=Retry(attempts=4, delay=0))
+        await bus.publish(Said())
+        await bus.wait_idle()
+        assert len(calls) == 1
+        assert bus.stats().total.discarded == 1
+
+
+async def test_after_unregister_the_handler_is_not_called_and_the_one_running_finishes() -> None:
+    async with running() as bus:
+        gate, other = Gate(), Recorder()
+        registration = bus.register_event_handler(Said, gate)
+        bus.register_event_handler(Said, other)
+        for _ in range(3):
+            await bus.publish(Said())
+        await gate.entered.wait()
+        registration.unregister()
+        registration.unregister()
+        assert bus.stats().total.discarded == 2
+        gate.open.set()
+        await bus.publish(Said())
+        await bus.wait_idle()
+        assert len(gate.seen) == 1
+        assert not gate.cancelled
+        assert len(other.seen) == 4
+        assert balanced(bus.stats())
+
+
+async def test_a_sync_handler_that_unregisters_another_is_obeyed_at_once() -> None:
+    async with running() as bus:
+        called: list[str] = []
+        bus.register_event_handler(Said, lambda event: second.unregister())
+        second = bus.register_event_handler(Said, lambda event: called.append("second"))
+        await bus.publish(Said())
+        await bus.wait_idle()
+        assert called == []
+        assert bus.stats().total.discarded == 1
+
+
+async def test_a_delivery_whose_time_to_live_has_passed_before_it_began_expires() -> None:
+    async with running() as bus:
+        gate = Gate()
+        bus.register_event_handler(Said, gate)
+        await bus.publish(Said("first"), ttl=1000)
+        await gate.entered.wait()
+        await bus.publish(Said("expired"), ttl=0)
+        gate.open.set()
+        await bus.wait_idle()
+        assert [e.text for e in gate.seen] == ["first"]
+        assert (bus.stats().total.expired, bus.stats().total.delivered) == (1, 1)
+
+
+async def test_a_handlers_timeout_fails_the_delivery_and_frees_its_lane() -> None:
+    async with running() as bus:
+        seen: list[int] = []
+
+        async def hang_on_the_first(event: Said) -> None:
+            seen.append(event.number)
+            if event.number == 0:
+                await anyio.sleep_forever()
+
+        bus.register_event_handler(Said, hang_on_the_first, timeout=0.01)
+        await bus.publish(Said(number=0))
+        await bus.publish(Said(number=1))
+        await bus.wait_idle(timeout=5)
+        assert seen == [0, 1]
+        assert (bus.stats().total.failed, bus.stats().total.delivered) == (1, 1)
+
+
+async def test_context_variables_travel_to_handlers_and_what_one_sets_no_other_sees() -> None:
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
+    seen: list[str] = []
+
+    def look(event: Said) -> None:
+        seen.append(variable.get())
+        variable.set("changed")
+
+    async def look_later(event: Said) -> None:
+        look(event)
+        await anyio.lowlevel.checkpoint()
+        seen.append(variable.get())
+
+    async with running() as bus:
+        bus.register_event_handler(Said, look)
+        bus.register_event_handler(Said, look)
+        bus.register_event_handler(Said, look_later)
+        bus.register_event_handler(Said, look, in_thread=True)
+        variable.set("publisher's")
+        await bus.publish(Said())
+        await bus.wait_idle()
+        assert sorted(seen) == ["changed"] + ["publisher's"] * 4
+        assert variable.get() == "publisher's"
+
+
+async def test_a_handler_in_a_thread_does_not_block_the_loop_and_publishes_below_its_event() -> None:
+    async with running() as bus:
+        release, seen = threading.Event(), Recorder()
+
+        def block(event: Said) -> None:
+            assert threading.current_thread() is not threading.main_thread()
+            release.wait(5)
+            bus.publish_from_thread(Noted("from the thread"))
+
+        bus.register_event_handler(Said, block, in_thread=True)
+        bus.register_event_handler(Noted, seen)
+        await bus.publish(event := Said(session_id="s"))
+        release.set()
+        await seen.wait_for(1)
+        assert (seen.seen[0].session_id, seen.seen[0].causation_id) == ("s", event.id)
+
+
+async def test_a_thread_that_publishes_while_the_bus_stops_is_part_of_the_drain() -> None:
+    bus = MessageBus()
+    release, entered, seen = threading.Event(), anyio.Event(), Recorder()
+
+    def block(event: Said) -> None:
+        bus.emit(Noted("entered"))
+        release.wait(5)
+        bus.publish_from_thread(Noted("drained"))
+
+    def note(event: Noted) -> None:
+        entered.set()
+        seen.note(event)
+
+    bus.register_event_handler(Said, block, in_thread=True)
+    bus.register_event_handler(Noted, note)
+    await bus.start()
+    await bus.publish(Said())
+    await entered.wait()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(bus.stop)
+        await anyio.wait_all_tasks_blocked()
+        release.set()
+    assert [e.text for e in seen.seen] == ["entered", "drained"]
+
+
+async def test_a_thread_that_hangs_holds_up_neither_its_timeout_nor_the_stop_and_is_counted() -> None:
+    bus = MessageBus()
+    release, over = threading.Event(), threading.Event()
+
+    def hang(event: Said) -> None:
+        release.wait(10)
+        over.set()
+
+    bus.register_event_handler(Said, hang, in_thread=True, timeout=0.01)
+    async with bus:
+        await bus.publish(Said())
+        with anyio.fail_after(5):
+            await bus.wait_idle()
+        assert bus.stats().total.failed == 1
+        assert bus.stats().abandoned_threads == 1
+    release.set()
+    while bus.stats().abandoned_threads:
+        await anyio.lowlevel.checkpoint()
+    assert over.is_set()
+
+
+async def test_a_plain_function_that_returns_a_coroutine_fails_instead_of_doing_nothing() -> None:
+    async with running() as bus:
+
+        async def real(event: Said) -> None:
+            raise AssertionError("never reached")
+
+        bus.register_event_handler(Said, lambda event: real(event))  # noqa: PLW0108 - a plain function is the point
+        await bus.publish(Said())
+        await bus.wait_idle()
+        assert bus.stats().total.failed == 1
+
+
+async def test_start_and_result_events_of_handlers_are_told_but_not_of_the_runtimes_own_events() -> None:
+    async with running() as bus:
+        told = Recorder()
+        bus.register_event_handler(EventHandlerStartEvent, told)
+        bus.register_event_handler(EventHandlerResultEvent, told)
+        bus.register_event_handler(SessionStartEvent, Recorder())
+
+        def fail(event: Said) -> None:
+            raise ValueError("no")
+
+        bus.register_event_handler(Said, fail)
+        async with bus.session():
+            pass
+        event = Said()
+        await bus.publish(event)
+        await bus.wait_idle()
+        assert [type(e) for e in told.seen] == [EventHandlerStartEvent, EventHandlerResultEvent]
+        assert {e.event_id for e in told.seen} == {event.id}
+        assert told.seen[1].outcome is Outcome.ERROR
+        assert told.seen[1].error.type == "ValueError"
+
+
+async def test_lanes_and_counts_are_gone_when_nothing_is_pending(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL)
+    async with running() as bus:
+        for number in range(50):
+            async with bus.session(str(number)) as session:
+                session.register_event_handler(Said, Recorder())
+                session.register_event_handler(Said, lambda event: None)
+                await session.publish(Said())
+        await bus.wait_idle()
+        dispatcher: Any = bus._dispatcher
+        await anyio.wait_all_tasks_blocked()
+        assert dispatcher._lanes == {}
+        assert dispatcher._pending_by_scope == {}
+        assert len(bus.stats().subscriptions) == 2
+        assert bus.stats().total.delivered == 100
