@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.packaging.workspace import uv
+
 PAGE = Path(__file__).parents[2] / "docs" / "tutorial" / "first-plugin.md"
 FILE = re.compile(r"^```(?:python|toml)\n# ([\w/.]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -34,10 +36,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if name != "llmgine.toml":
             (project / name).parent.mkdir(parents=True, exist_ok=True)
             (project / name).write_text(text, encoding="utf-8")
-    subprocess.run(["uv", "build", "--quiet", "--wheel"], cwd=project, check=True)
+    uv("build", "--quiet", "--wheel", project)
     (wheel,) = (project / "dist").glob("*.whl")
     target = project / "site"
-    subprocess.run(["uv", "pip", "install", "--quiet", "--no-deps", "--target", target, wheel], check=True)
+    uv("pip", "install", "--quiet", "--no-deps", "--python", sys.executable, "--target", target, wheel)
     return target
 
 
