@@ -1127,7 +1127,12 @@ async def test_emit_takes_events_from_any_thread() -> None:
     async with running() as bus:
         seen = Recorder()
         bus.register_event_handler(Said, seen)
-        threads = [threading.Thread(target=lambda: [bus.emit(Said()) for _ in range(50)]) for _ in range(4)]
+
+        def emit() -> None:
+            for _ in range(50):
+                bus.emit(Said())
+
+        threads = [threading.Thread(target=emit) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:

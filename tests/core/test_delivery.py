@@ -39,7 +39,7 @@ async def test_a_filter_decides_at_acceptance_and_one_that_raises_is_a_failure()
     async with running() as bus:
         even, failures = Recorder(), Recorder()
         bus.register_event_handler(EventHandlerFailedEvent, failures)
-        bus.register_event_handler(Said, even, where=lambda e: 4 / (e.number - 3) and e.number % 2 == 0)
+        bus.register_event_handler(Said, even, where=lambda e: 4 / (e.number - 3) != 0 and e.number % 2 == 0)
         for number in range(6):
             await bus.publish(Said(number=number))
         await bus.wait_idle()

@@ -54,7 +54,7 @@ def _run(entry: PluginEntry, arguments: list[str]) -> int:
     module, _, attribute = entry.target.partition(":")
     try:
         target: Any = getattr(import_module(module), attribute or "main")
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         print(f"llmgine {entry.name}: cannot be loaded: {type(error).__name__}: {error}", file=sys.stderr)
         print(f"  from: {entry.distribution} {entry.version} ({entry.target})", file=sys.stderr)
         return 1

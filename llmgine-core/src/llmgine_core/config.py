@@ -268,6 +268,18 @@ def _parts(value: Any) -> tuple[Any, Any, Any]:
     return "", {}, value
 
 
+def _told_apart(selections: Sequence[Selection | None]) -> list[Selection | None]:
+    """Ready objects of one class, numbered, since they cannot be given names."""
+    found: list[Selection | None] = []
+    for selection in selections:
+        if selection is not None and selection.instance is not None:
+            number = sum(s is not None and type(s.instance) is type(selection.instance) for s in found)
+            found.append(attrs.evolve(selection, name=f"{selection.name}-{number + 1}") if number else selection)
+        else:
+            found.append(selection)
+    return found
+
+
 class _Reader:
     """Reads what configuration says of plugins: a name, a pair, a table, or a ready object."""
 
@@ -295,6 +307,7 @@ class _Reader:
             self._faults.append(f"{source}: {kind} is a list, not {value!r}")
             return ()
         found = [self.one(kind, item, source) for item in cast("Sequence[Any]", value)]
+        found = _told_apart(found)
         names = [s.name for s in found if s is not None]
         twice = sorted({n for n in names if names.count(n) > 1})
         self._faults += [f"{source}: {kind} has two instances called {n!r}; name one with `as`" for n in twice]

@@ -1,0 +1,544 @@
+"""From configuration to a running application and back."""
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from llmgine_core import (
+    Application,
+    ApplicationBootstrap,
+    BootstrapReadyEvent,
+    BootstrapStartEvent,
+    BootstrapStopEvent,
+    BusClosedError,
+    ChatMessage,
+    ConfigError,
+    Event,
+    EventRecord,
+    GenerateCommand,
+    LLMCompleted,
+    LLMRequest,
+    LLMResponse,
+    LLMStreamChunkEvent,
+    LLMStreamEvent,
+    LLMTextDelta,
+    MessageBus,
+    ObservabilityEventHandler,
+    PluginLoadError,
+    PluginNotFoundError,
+    SessionClosedError,
+    StreamGenerateCommand,
+    Usage,
+    _plugins,
+    bootstrap,
+)
+from llmgine_core.hookspecs import hookimpl
+from llmgine_core.testing import RecordingEventHandler, ScriptedModel
+from tests.core.distributions import Site
+from tests.core.messages import Ask, Count, Recorder, Said, answer, numbers
+
+
+class Logged:
+    """Says in a list when it is entered and left."""
+
+    def __init__(self, name: str, log: list[str], *, fails: bool = False) -> None:
+        self.name, self.log, self.fails = name, log, fails
+
+    async def __aenter__(self) -> "Logged":
+        self.log.append(f"+{self.name}")
+        if self.fails:
+            raise ValueError(f"{self.name} cannot start")
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        self.log.append(f"-{self.name}")
+
+
+class LoggedModel(Logged, ScriptedModel):
+    def __init__(self, name: str, log: list[str], *, fails: bool = False) -> None:
+        Logged.__init__(self, name, log, fails=fails)
+        ScriptedModel.__init__(self, "hello there")
+
+
+class Histories:
+    """A context store, as far as these tests need one."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, tuple[ChatMessage, ...]] = {}
+
+    async def add_message(self, session_id: str, message: ChatMessage) -> int:
+        return await self.add_messages(session_id, (message,))
+
+    async def add_messages(
+        self,
+        session_id: str,
+        messages: Sequence[ChatMessage],
+        *,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> int:
+        self.kept[session_id] = (*self.kept.get(session_id, ()), *messages)
+        return len(self.kept[session_id])
+
+    async def get_context(
+        self, session_id: str, *, limit: int | None = None, after: int | None = None
+    ) -> tuple[ChatMessage, ...]:
+        return self.kept.get(session_id, ())[-(limit or 0) :]
+
+    async def clear_context(self, session_id: str) -> None:
+        del self.kept[session_id]
+
+    async def version(self, session_id: str) -> int:
+        return 0
+
+    async def sessions(self) -> tuple[str, ...]:
+        return tuple(self.kept)
+
+    async def fork(self, session_id: str, new_id: str, *, at: int | None = None) -> int:
+        return 0
+
+    async def replace(self, *_: Any, **__: Any) -> int:
+        return 0
+
+
+class Tools:
+    """A tool manager, as far as these tests need one."""
+
+    def __init__(self, session: Any) -> None:
+        self.session = session
+        self.functions: list[Any] = []
+
+    def register_tool(self, function: Any, **_: Any) -> None:
+        self.functions.append(function)
+
+
+class Lifespan:
+    """A ready plugin with every hook."""
+
+    def __init__(self, log: list[str], name: str = "lifespan") -> None:
+        self.log, self.name = log, name
+
+    @hookimpl
+    def llmgine_lifespan(self, app: Application) -> Logged:
+        return Logged(self.name, self.log)
+
+    @hookimpl
+    def llmgine_register_handlers(self, app: Application) -> None:
+        if self.name == "lifespan":
+            self.log.append("handlers")
+            app.bus.register_command_handler(Count, numbers)
+
+    @hookimpl
+    def llmgine_register_tools(self) -> list[Any]:
+        return [len]
+
+    @hookimpl
+    def llmgine_health_checks(self, app: Application) -> dict[str, Any]:
+        def fail() -> dict[str, Any]:
+            raise ValueError("ill")
+
+        return {"good": lambda: {"ok": True}, "bad": fail}
+
+    @hookimpl
+    def llmgine_create_redactor(self, build: Any) -> Any:
+        return self
+
+    def redact(self, record: EventRecord) -> EventRecord:
+        return record
+
+
+def make(**options: Any) -> ApplicationBootstrap:
+    return ApplicationBootstrap(discover=False, **options)
+
+
+async def test_an_application_starts_in_order_and_stops_in_reverse() -> None:
+    log: list[str] = []
+
+    class Watching(RecordingEventHandler):
+        def open_exporter(self) -> None:
+            log.append("+observability")
+
+        def close_exporter(self) -> None:
+            log.append("-observability")
+
+    recorder = Watching()
+    bus = MessageBus()
+    async with make(
+        observability=[recorder],
+        bus=bus,
+        llm=LoggedModel("model", log),
+        tool_manager=Tools,
+        plugins=[Lifespan(log), Lifespan(log, "second")],
+        handlers=[(Ask, answer), (Said, lambda event: log.append("said"))],
+        state="state",
+        name="mine",
+    ) as app:
+        parts = ["+observability", "+model", "+lifespan", "+second"]
+        assert log == [*parts, "handlers"]
+        assert (app.name, app.state, app.bus) == ("mine", "state", bus)
+        assert await app.bus.execute(Ask("x")) == "answer to x"
+        await app.bus.publish(Said())
+        await app.bus.wait_idle()
+        assert MessageBus.current() is bus
+        log.clear()
+    assert log == ["-second", "-lifespan", "-model", "-observability"]
+    types = recorder.types()
+    assert types[0] == "BootstrapStartEvent"
+    assert "PluginLoadedEvent" in types
+    assert types.index("BootstrapReadyEvent") < types.index("BootstrapStopEvent")
+    with pytest.raises(LookupError):
+        MessageBus.current()
+    with pytest.raises(BusClosedError):
+        await bus.publish(Said())
+    assert not bus.listens(Event)
+
+
+@pytest.fixture
+def _one_lifespan(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(Lifespan, "llmgine_register_handlers")
+
+
+@pytest.mark.usefixtures("_one_lifespan")
+async def test_a_start_that_fails_is_rolled_back_and_raises_its_error_unchanged() -> None:
+    log: list[str] = []
+    bus = MessageBus()
+
+    class Failing(Lifespan):
+        @hookimpl
+        def llmgine_lifespan(self, app: Application) -> Logged:
+            return Logged("failing", self.log, fails=True)
+
+    with pytest.raises(ValueError, match="failing cannot start"):
+        async with make(
+            bus=bus, llm=LoggedModel("model", log), tool_manager=Tools, plugins=[Lifespan(log), Failing(log)]
+        ):
+            raise AssertionError("never reached")
+    assert log == ["+model", "+lifespan", "+failing", "-lifespan", "-model"]
+    with pytest.raises(BusClosedError):
+        await bus.publish(Said())
+
+
+async def test_the_bodys_error_passes_unchanged_and_stands_in_the_stop_event() -> None:
+    recorder = RecordingEventHandler()
+    error = ValueError("body")
+    with pytest.raises(ValueError, match="body") as caught:
+        async with make(observability=[recorder], content=True):
+            raise error
+    assert caught.value is error
+    stop = recorder.of_type("BootstrapStopEvent")[0].fields
+    assert (stop["outcome"], stop["error"]["message"]) == ("error", "body")
+
+
+async def test_a_lifespan_may_hold_a_task_group_open() -> None:
+    ended: list[str] = []
+
+    class Holding:
+        @hookimpl
+        @asynccontextmanager
+        async def llmgine_lifespan(self, app: Application) -> AsyncGenerator[None, None]:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(anyio.sleep_forever)
+                try:
+                    yield
+                finally:
+                    ended.append("left")
+                    tasks.cancel_scope.cancel()
+
+    async with make(plugins=[Holding()]) as app:
+        await app.bus.publish(Said())
+    assert ended == ["left"]
+
+
+async def test_an_application_may_be_left_by_another_task_than_entered_it() -> None:
+    log: list[str] = []
+    made = make(llm=LoggedModel("model", log))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(made.__aenter__)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(made.__aexit__, None, None, None)
+    assert log == ["+model", "-model"]
+
+
+async def test_a_lifespan_whose_own_task_fails_is_told_when_the_application_ends() -> None:
+    failed = anyio.Event()
+
+    class Failing:
+        @hookimpl
+        @asynccontextmanager
+        async def llmgine_lifespan(self, app: Application) -> AsyncGenerator[None, None]:
+            async def fail() -> None:
+                failed.set()
+                raise ValueError("in the background")
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(fail)
+                yield
+
+    with pytest.raises(ExceptionGroup) as caught:
+        async with make(plugins=[Failing()]):
+            await failed.wait()
+    assert str(caught.value.exceptions[0]) == "in the background"
+
+
+async def test_a_part_that_does_not_start_or_stop_in_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "_STEP", 0.01)
+
+    class Hanging(ScriptedModel):
+        def __init__(self, *, starts: bool) -> None:
+            super().__init__()
+            self.starts = starts
+
+        async def __aenter__(self) -> None:
+            if not self.starts:
+                await anyio.sleep_forever()
+
+        async def __aexit__(self, *error: Any) -> None:
+            await anyio.sleep_forever()
+
+    with pytest.raises(TimeoutError, match=r"the language models did not start within 0\.01 s"):
+        async with make(llm=Hanging(starts=False)):
+            raise AssertionError("never reached")
+    with pytest.raises(TimeoutError, match=r"the language models did not stop within 0\.01 s"):
+        async with make(llm=Hanging(starts=True)):
+            pass
+
+
+async def test_an_observability_handler_that_cannot_start_stops_the_start_and_is_named() -> None:
+    class Torn(RecordingEventHandler):
+        def open_exporter(self) -> None:
+            raise SystemExit("no disk")
+
+    with pytest.raises(PluginLoadError, match="SystemExit: no disk"):
+        async with make(observability=[Torn(name="torn")]):
+            raise AssertionError("never reached")
+
+
+async def test_books_of_a_handler_that_lost_something_are_told_when_it_closes(caplog: pytest.LogCaptureFixture) -> None:
+    class Bad(ObservabilityEventHandler):
+        def export(self, batch: Sequence[EventRecord]) -> None:
+            raise ValueError("bad")
+
+    async with make(observability=[Bad(name="bad")]) as app:
+        pass
+    assert "observability handler bad closed with 0 of" in caplog.text
+    assert not app.health().ok
+
+
+async def test_several_applications_at_once_share_nothing() -> None:
+    async with make(name="one", handlers=[(Ask, answer)]) as one, make(name="two") as two:
+        assert one.bus is not two.bus
+        assert MessageBus.current() is two.bus
+        one.bus.register_event_handler(Said, (seen := Recorder()))
+        await two.bus.publish(Said())
+        await two.bus.wait_idle()
+        assert seen.seen == []
+    with pytest.raises(LookupError):
+        MessageBus.current()
+
+
+async def test_all_faults_of_plugins_are_reported_together(site: Site) -> None:
+    site.install("d", {"torn_plugin": "raise SystemExit(3)"}, {"llmgine.observability": {"torn": "torn_plugin"}})
+    with pytest.raises(ExceptionGroup, match="3 plugins cannot be used") as caught:
+        async with make(observability=["torn", "absent"], bus=("memory", {"capcity": 5})):
+            raise AssertionError("never reached")
+    assert {type(e) for e in caught.value.exceptions} == {PluginLoadError, PluginNotFoundError, ConfigError}
+
+
+async def test_an_unselected_plugin_that_is_broken_is_never_imported(site: Site) -> None:
+    site.install("d", {"torn_plugin": "raise SystemExit(3)"}, {"llmgine.observability": {"torn": "torn_plugin"}})
+    async with make() as app:
+        await app.bus.publish(Said())
+
+
+async def test_a_default_plugin_that_is_installed_and_broken_stops_the_start(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.install(
+        "torn", {"torn_store": "raise ImportError('torn')"}, {"llmgine.context_store": {"memory": "torn_store"}}
+    )
+    ours = [e for e in _plugins.installed() if e.distribution in ("torn", "llmgine-core")]
+    with monkeypatch.context() as patch:
+        patch.setattr(_plugins, "installed", lambda kind=None: tuple(e for e in ours if kind in (None, e.kind)))
+        with pytest.raises(PluginLoadError, match="torn"):
+            async with ApplicationBootstrap():
+                raise AssertionError("never reached")
+        ours = [e for e in ours if e.distribution != "torn"]
+        async with ApplicationBootstrap() as app:
+            with pytest.raises(PluginNotFoundError, match="pip install llmgine-context"):
+                _ = app.context_store
+
+
+async def test_one_line_says_what_is_installed_but_not_selected(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "llmgine.bootstrap")
+    site.install("d", {}, {"llmgine.observability": {"mine": "m"}})
+    async with ApplicationBootstrap(context_store=Histories(), tool_manager=Tools):
+        pass
+    assert "observability=mine" in caplog.text
+
+
+async def test_absent_kinds_are_clear_errors_that_name_the_package() -> None:
+    async with make() as app:
+        with pytest.raises(PluginNotFoundError, match="pip install llmgine-context"):
+            _ = app.context_store
+        with pytest.raises(PluginNotFoundError, match="pip install llmgine-llm-local"):
+            app.llm()
+        async with app.session() as session:
+            with pytest.raises(PluginNotFoundError, match="pip install llmgine-tools"):
+                _ = session.tools
+            with pytest.raises(PluginNotFoundError, match="pip install llmgine-context"):
+                _ = session.history
+    with pytest.raises(PluginNotFoundError, match="pip install llmgine-tools"):
+        async with make(tools=[len]):
+            raise AssertionError("never reached")
+
+
+async def test_ready_objects_of_the_wrong_kind_are_refused() -> None:
+    with pytest.raises(PluginLoadError, match="the constructor's argument returned"):
+        async with make(llm=object()):
+            raise AssertionError("never reached")
+
+
+async def test_health_tells_of_the_bus_the_handlers_and_what_plugins_check() -> None:
+    async with make(observability=[RecordingEventHandler()], plugins=[Lifespan([])], tool_manager=Tools) as app:
+        health = app.health()
+        assert not health.ok
+        assert health.checks["good"] == {"ok": True}
+        assert health.checks["bad"] == {"ok": False, "error": "ValueError: ill"}
+        assert health.checks["bus"]["abandoned_threads"] == 0
+        assert health.checks["observability.recording"]["ok"]
+
+
+# ── sessions of an application ───────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_session_has_the_applications_tools_its_history_and_its_usage() -> None:
+    store = Histories()
+    model = ScriptedModel("one", "two")
+    async with make(context_store=store, tool_manager=Tools, tools=[len], llm=model) as app:
+        async with app.session("s") as session:
+            assert session.app is app
+            assert isinstance(session.tools, Tools)
+            assert session.tools.functions == [len]
+            assert session.tools is session.tools
+            await session.history.add(ChatMessage.user("hi"))
+            assert await session.history.add_all([ChatMessage.assistant("ho")]) == 2
+            assert [m.text for m in await session.history.messages(limit=1)] == ["ho"]
+            await session.history.clear()
+            assert store.kept == {}
+            async with app.session("s", join=True) as joined:
+                assert joined.tools is session.tools
+                request = LLMRequest(messages=[ChatMessage.user("hi")])
+                await session.execute(GenerateCommand(request))
+                assert joined.usage == session.usage == Usage(1, 1)
+        async with app.session("s") as again:
+            assert again.usage == Usage()
+
+
+async def test_session_of_gives_the_open_session_or_a_light_one() -> None:
+    async with make(handlers=[(Ask, answer), (Count, numbers)]) as app:
+        async with app.session("s") as session:
+            assert app.session_of(Said(session_id="s")) is session
+        light = app.session_of(Said(session_id="s"))
+        assert (light.id, light.closed) == ("s", False)
+        assert await light.execute(Ask("x")) == "answer to x"
+        async with light.stream(Count(2)) as items:
+            assert [i async for i in items] == [0, 1]
+        app.bus.register_event_handler(Said, (seen := Recorder()))
+        await light.publish(Said())
+        await seen.wait_for(1)
+        assert seen.seen[0].session_id == "s"
+        with pytest.raises(SessionClosedError):
+            light.register_event_handler(Said, print)
+        with pytest.raises(SessionClosedError):
+            light.start_soon(anyio.sleep_forever)
+        await light.aclose()
+        with pytest.raises(ValueError, match="belongs to no session"):
+            app.session_of(Said())
+
+
+async def test_an_application_session_has_the_buss_verbs() -> None:
+    async with make() as app, app.session() as session:
+        session.register_command_handler(Ask, answer)
+        session.register_command_handler(Count, numbers)
+        session.register_event_handler(Said, (seen := Recorder()))
+        assert await session.execute(Ask("x")) == "answer to x"
+        async with session.stream(Count(1)) as items:
+            assert [i async for i in items] == [0]
+        expected = session.expect(Said)
+        session.schedule(Said("due"), delay=0)
+        assert (await expected).text == "due"
+        await session.publish(Said())
+        await seen.wait_for(2)
+        session.start_soon(anyio.lowlevel.checkpoint)
+        await session.aclose()
+        assert session.closed
+        assert app._sessions == {}
+
+
+# ── models ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_models_calls_go_through_the_bus_with_one_request_and_one_response_event() -> None:
+    recorder = RecordingEventHandler()
+    async with make(
+        llm={"big": ScriptedModel("well", ValueError("torn"))}, observability=[recorder], content=True
+    ) as app:
+        model = app.llm("big")
+        assert (model.provider, model.model) == ("scripted", "scripted")
+        request = LLMRequest(messages=[ChatMessage.user("hi")])
+        assert (await model.generate(request)).message.text == "well"
+        with pytest.raises(ValueError, match="torn"):
+            await model.generate(request)
+        with pytest.raises(PluginNotFoundError, match="installed: big"):
+            app.llm("small")
+    requests, responses = recorder.of_type("LLMRequestEvent"), recorder.of_type("LLMResponseEvent")
+    assert [r.fields["outcome"] for r in responses] == ["ok", "error"]
+    assert [r.span_id for r in requests] == [r.span_id for r in responses]
+    assert [r.trace_id for r in requests] == [r.trace_id for r in responses]
+    started = recorder.of_type("CommandStartedEvent")
+    assert [r.span_id for r in started] == [r.span_id for r in requests]
+    assert responses[0].fields["response"]["message"]["parts"][0]["text"] == "well"
+
+
+async def test_a_streamed_answer_is_told_of_once_however_it_ends() -> None:
+    recorder = RecordingEventHandler()
+
+    class Torn(ScriptedModel):
+        @asynccontextmanager
+        async def stream(self, request: LLMRequest) -> AsyncGenerator[AsyncIterator[LLMStreamEvent]]:
+            async def steps() -> AsyncIterator[LLMStreamEvent]:
+                yield LLMTextDelta("half")
+                raise TimeoutError("too slow")
+
+            yield steps()
+
+    async with make(llm={"default": ScriptedModel("a b c"), "torn": Torn()}, observability=[recorder]) as app:
+        app.bus.register_event_handler(LLMStreamChunkEvent, (chunks := Recorder()))
+        request = LLMRequest(messages=[ChatMessage.user("hi")])
+        async with app.llm().stream(request) as steps:
+            got = [step async for step in steps]
+        assert [type(s) for s in got] == [LLMTextDelta] * 3 + [LLMCompleted]
+        with pytest.raises(TimeoutError, match="too slow"):
+            async with app.bus.stream(StreamGenerateCommand(request, "torn")) as steps:
+                _ = [step async for step in steps]
+        await chunks.wait_for(5)
+    responses = recorder.of_type("LLMResponseEvent")
+    assert [r.fields["outcome"] for r in responses] == ["ok", "timeout"]
+    assert responses[0].fields["time_to_first_chunk"] >= 0
+    assert LLMResponse(model="m", message=ChatMessage.assistant("x")).model == "m"
+
+
+async def test_start_ready_and_stop_are_told_on_the_bus() -> None:
+    seen = Recorder()
+    bus = MessageBus()
+    for kind in (BootstrapStartEvent, BootstrapReadyEvent, BootstrapStopEvent):
+        bus.register_event_handler(kind, seen.note)
+    async with make(bus=bus, name="mine"):
+        pass
+    assert [type(e) for e in seen.seen] == [BootstrapStartEvent, BootstrapReadyEvent, BootstrapStopEvent]
+    assert {e.application for e in seen.seen} == {"mine"}

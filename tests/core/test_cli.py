@@ -1,0 +1,66 @@
+"""The `llmgine` command."""
+
+import json
+
+import pytest
+
+from llmgine_core.cli import main
+from tests.core.distributions import Site
+
+
+def test_plugins_list_shows_what_is_installed_without_importing_it(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.install("d", {"never_imported": "raise SystemExit(9)"}, {"llmgine.llm": {"mine": "never_imported"}})
+    assert main(["plugins", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["KIND", "NAME", "DISTRIBUTION", "VERSION", "TARGET"]
+    assert ["llm", "mine", "d", "1.2", "never_imported"] in [line.split() for line in lines]
+
+
+def test_plugins_list_writes_json(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    site.install("d", {}, {"llmgine.llm": {"mine": "m"}})
+    assert main(["plugins", "list", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {"kind": "llm", "name": "mine", "target": "m", "distribution": "d", "version": "1.2"} in rows
+
+
+def test_the_version_is_the_cores(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.startswith("llmgine-core ")
+
+
+def test_without_arguments_the_help_names_every_subcommand(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    site.install("d", {}, {"llmgine.commands": {"greet": "m:main"}})
+    assert main([]) == 0
+    said = capsys.readouterr().out
+    assert "plugins" in said
+    assert "greet" in said
+
+
+def test_wrong_arguments_exit_with_two(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["nonsense"])
+    assert caught.value.code == 2
+    assert "nonsense" in capsys.readouterr().err
+
+
+def test_a_subcommand_of_another_package_gets_the_arguments_and_gives_the_exit_code(site: Site) -> None:
+    source = "def main(argv): return len(argv)\ndef run(argv): return None"
+    site.install("d", {"greeting": source}, {"llmgine.commands": {"greet": "greeting", "run": "greeting:run"}})
+    assert main(["greet", "a", "--b"]) == 2
+    assert main(["run"]) == 0
+
+
+@pytest.mark.parametrize("source", ["raise ImportError('torn')", "raise SystemExit(9)", "pass"])
+def test_a_broken_subcommand_is_named_instead_of_a_traceback(
+    site: Site, capsys: pytest.CaptureFixture[str], source: str
+) -> None:
+    site.install("d", {"broken_command": source}, {"llmgine.commands": {"greet": "broken_command:main"}})
+    assert main(["greet"]) == 1
+    said = capsys.readouterr().err
+    assert "llmgine greet: cannot be loaded" in said
+    assert "d 1.2" in said
+    assert main(["plugins", "list"]) == 0
