@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import anyio
-import anyio.to_thread
 
+from llmgine_agent._lines import Lines
 from llmgine_core import (
     ApplicationBootstrap,
     ApplicationSession,
@@ -121,10 +121,11 @@ class _Conversation:
 
     def __init__(self, session: ApplicationSession, system: str) -> None:
         self._session, self._system = session, system
+        self._lines = Lines(sys.stdin.fileno())
 
     async def from_pipe(self) -> int:
         """Answer each line; the first that fails ends it."""
-        while line := await anyio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True):
+        while (line := await self._lines.next()) is not None:
             if line.strip() and not await self._answer(line.strip()):
                 return 1
         return 0
@@ -132,10 +133,15 @@ class _Conversation:
     async def in_terminal(self) -> int:
         """Answer what is typed until `/quit` or the end of input."""
         print("Type a message; /quit or Ctrl-D ends.", file=sys.stderr)
-        while (line := await _typed("you> ")) is not None and line.strip() != "/quit":
-            if line.strip():
-                await self._answer(line.strip())
+        while (line := await self._typed()) not in (None, "/quit"):
+            if line:
+                await self._answer(line)
         return 0
+
+    async def _typed(self) -> str | None:
+        print("you> ", end="", flush=True)
+        line = await self._lines.next()
+        return None if line is None else line.strip()
 
     async def _answer(self, text: str) -> bool:
         """Answer one message; says on standard error what went wrong, and returns whether nothing did."""
@@ -161,15 +167,3 @@ def _show(event: TurnStreamEvent) -> None:
             print(flush=True)
         case _:
             pass
-
-
-async def _typed(prompt: str) -> str | None:
-    """A line from the terminal; None at the end of input."""
-
-    def read() -> str | None:
-        try:
-            return input(prompt)
-        except EOFError:
-            return None
-
-    return await anyio.to_thread.run_sync(read, abandon_on_cancel=True)
