@@ -397,8 +397,9 @@ async def test_a_plain_function_that_returns_a_coroutine_fails_instead_of_doing_
 async def test_start_and_result_events_of_handlers_are_told_but_not_of_the_runtimes_own_events() -> None:
     async with running() as bus:
         told = Recorder()
-        bus.register_event_handler(EventHandlerStartEvent, told)
-        bus.register_event_handler(EventHandlerResultEvent, told)
+        bus.add_tap(
+            lambda e: told.note(e) if isinstance(e, (EventHandlerStartEvent, EventHandlerResultEvent)) else None
+        )
         bus.register_event_handler(SessionStartEvent, Recorder())
 
         def fail(event: Said) -> None:

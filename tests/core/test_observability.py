@@ -54,7 +54,7 @@ def test_start_and_result_of_one_command_share_trace_span_and_parent() -> None:
 
 @pytest.mark.parametrize("given", ["chat-42", "", "ü" * 40, "0" * 32, "ABCDEF" * 6, "f" * 31])
 def test_ids_are_w3c_whatever_ids_the_messages_bear(given: str) -> None:
-    ids = trace_ids(Said(id=given or "x", correlation_id=given or None, causation_id=given or None))
+    ids = trace_ids(Said(id=given or "x", correlation_id=given or "x", causation_id=given or None))
     assert re.fullmatch("[0-9a-f]{32}", ids.trace_id)
     assert re.fullmatch("[0-9a-f]{16}", ids.span_id)
     assert int(ids.trace_id, 16) != 0

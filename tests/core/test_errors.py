@@ -1,0 +1,63 @@
+"""Errors carry their facts, build their sentence from them, and pickle."""
+
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import pytest
+
+from llmgine_core import errors
+
+KINDS: list[type[errors.LlmgineError]] = [getattr(errors, name) for name in errors.__all__]
+VALUES: dict[str, Any] = {
+    "str": "word",
+    "int": 7,
+    "float | None": 1.5,
+    "int | None": 8,
+    "str | None": "package",
+    "tuple[str, ...]": ("one", "two"),
+}
+
+
+def make(kind: type[errors.LlmgineError]) -> errors.LlmgineError:
+    if not attrs.has(kind):
+        return kind("said")
+    facts = {field.name: VALUES[str(field.type)] for field in attrs.fields(kind)}
+    make_it: Callable[..., errors.LlmgineError] = kind
+    return make_it(**facts)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_error_pickles_with_its_facts_and_its_sentence(kind: type[errors.LlmgineError]) -> None:
+    error = make(kind)
+    back = pickle.loads(pickle.dumps(error))
+    assert type(back) is kind
+    assert str(back) == str(error)
+    if attrs.has(kind):
+        assert attrs.asdict(back) == attrs.asdict(error)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [k for k in KINDS if attrs.has(k)])
+def test_every_sentence_says_the_facts(kind: type[errors.LlmgineError]) -> None:
+    said = str(make(kind))
+    for field in attrs.fields(kind):  # type: ignore[arg-type]
+        value = VALUES[str(field.type)]
+        for part in value if isinstance(value, tuple) else (value,):
+            assert str(part) in said
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_error_hangs_below_one_root(kind: type[errors.LlmgineError]) -> None:
+    assert issubclass(kind, errors.LlmgineError)
+    assert issubclass(kind, Exception)
+
+
+def test_sentences_leave_out_what_is_not_known() -> None:
+    assert str(errors.HandlerNotFoundError("Ask")).endswith("register_command_handler()")
+    assert str(errors.PluginNotFoundError("store", "")) == "no store is configured; installed: none"
+    assert str(errors.RateLimitedError("m", "slow down")) == "m: slow down"
+    assert str(errors.ContextLengthError("m", "too long")).startswith("m: too long; shorten")
+    assert str(errors.ConfigError(("one",))) == "one"
+    assert str(errors.BusClosedError("new")).endswith("`async with bus`")
+    assert isinstance(errors.SerializationError("x"), ValueError)

@@ -1,0 +1,104 @@
+"""The header: ids, timestamps, what is filled in and from where."""
+
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from llmgine_core import Header, current_message, handling
+from llmgine_core.contracts import lifecycle_header
+from llmgine_core.contracts.header import complete_header, derived_header
+from tests.core.messages import Ask, Said
+
+
+def test_an_id_is_128_bits_of_time_and_chance_and_never_changes() -> None:
+    event = Said()
+    assert event.id == event.id
+    assert len(event.id) == 32
+    value = int(event.id, 16)
+    assert (value >> 76) & 0xF == 7
+    assert (value >> 62) & 0b11 == 2
+    assert abs((value >> 80) / 1000 - time.time()) < 60
+
+
+def test_ids_are_ordered_by_time_of_creation_however_late_they_are_read() -> None:
+    events = []
+    for _ in range(5):
+        events.append(Said())
+        before = time.time_ns()
+        while time.time_ns() < before + 1_000:  # ids tell moments of 1/4096 ms apart
+            pass
+    ids = [e.id for e in reversed(events)]
+    assert [i[:15] for i in ids] == sorted((i[:15] for i in ids), reverse=True)
+
+
+def test_threads_that_read_an_id_at_once_see_the_same() -> None:
+    event, ids = Said(), set[str]()
+    barrier = threading.Barrier(8)
+
+    def read() -> None:
+        barrier.wait(5)
+        ids.add(event.id)
+
+    threads = [threading.Thread(target=read) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(5)
+    assert len(ids) == 1
+
+
+def test_the_timestamp_is_aware_and_in_utc_and_the_one_given() -> None:
+    assert abs(Said().timestamp - datetime.now(UTC)) < timedelta(minutes=1)
+    given = datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
+    assert Said(timestamp=given).timestamp == given
+    assert Said(timestamp=given).id[:12] == f"{int(given.timestamp() * 1000):012x}"
+
+
+@pytest.mark.parametrize("name", ["timestamp", "deadline"])
+def test_a_time_without_a_time_zone_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} .* has no time zone"):
+        Said(**{name: datetime(2024, 1, 1)})  # type: ignore[arg-type]  # noqa: DTZ001
+
+
+def test_the_header_is_no_part_of_equality_and_names_that_are_not_its_are_refused() -> None:
+    assert Said("x", session_id="a") == Said("x", session_id="b")
+    with pytest.raises(TypeError, match="unexpected keyword argument 'sesion_id'; beside its fields"):
+        Said("x", sesion_id="a")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="left over"):
+        Said("x", 1, "y")  # type: ignore[call-arg]
+
+
+def test_what_is_left_empty_is_filled_once_from_the_session_used_else_from_the_cause() -> None:
+    cause = Ask(session_id="cause's", traceparent="t", tracestate="s", deadline=datetime.now(UTC))
+    event = Said()
+    complete_header(event, None, cause)
+    assert (event.session_id, event.causation_id, event.correlation_id) == ("cause's", cause.id, cause.id)
+    assert (event.traceparent, event.tracestate, event.deadline) == ("t", "s", None)
+    complete_header(event, "another", None)
+    assert event.session_id == "cause's"
+    used = Said(correlation_id="mine")
+    complete_header(used, "used", cause)
+    assert (used.session_id, used.correlation_id) == ("used", "mine")
+    alone = Said()
+    complete_header(alone, None, None)
+    assert (alone.session_id, alone.causation_id, alone.correlation_id) == (None, None, alone.id)
+    itself = Said()
+    complete_header(itself, None, itself)
+    assert itself.causation_id is None
+
+
+def test_a_lifecycle_event_stands_where_its_message_stands_and_a_derived_one_below_it() -> None:
+    command = Ask(causation_id="cause", session_id="s")
+    assert lifecycle_header(command) == Header(session_id="s", causation_id="cause", correlation_id=command.id)
+    assert derived_header(command) == Header(session_id="s", causation_id=command.id, correlation_id=command.id)
+
+
+def test_handling_names_the_message_inside_the_block_only() -> None:
+    outer, inner = Ask(), Ask()
+    with handling(outer):
+        with handling(inner):
+            assert current_message() is inner
+        assert current_message() is outer
+    assert current_message() is None

@@ -1,0 +1,290 @@
+"""Messages as JSON and back."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llmgine_core import (
+    ApproveToolCall,
+    ChatMessage,
+    Command,
+    CommandResultEvent,
+    ErrorInfo,
+    Event,
+    GenerateCommand,
+    ImagePart,
+    LLMCompleted,
+    LLMReasoningDelta,
+    LLMRequest,
+    LLMResponse,
+    LLMStreamChunkEvent,
+    LLMTextDelta,
+    LLMToolCallDelta,
+    Message,
+    ReasoningPart,
+    RunTurn,
+    SerializationError,
+    StreamCommand,
+    StreamGenerateCommand,
+    StreamTurn,
+    TextPart,
+    ToolCall,
+    ToolCallPart,
+    ToolDefinition,
+    ToolResult,
+    ToolResultPart,
+    UnknownEvent,
+    UnknownPart,
+    Usage,
+    events,
+    serialization,
+)
+from llmgine_core.contracts import FinishReason, Outcome, Role, ToolOutcome
+from llmgine_core.serialization import dumps, loads, to_document
+from tests.core.messages import Said
+
+words = st.text(max_size=20)
+numbers = st.integers(0, 10**9)
+seconds = st.floats(0, 1e6)
+json_data = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | words,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
+    max_leaves=6,
+)
+tables = st.dictionaries(words, json_data, max_size=3)
+usages = st.builds(Usage, numbers, numbers, numbers, numbers)
+calls = st.builds(ToolCall, words, words, words)
+results = st.builds(ToolResult, words, words, words, st.sampled_from(ToolOutcome))
+definitions = st.builds(ToolDefinition, words, words, tables, st.booleans(), st.tuples(words))
+known = ("text", "image", "reasoning", "tool_call", "tool_result")
+parts = st.one_of(
+    st.builds(TextPart, words, extra=tables),
+    st.builds(ImagePart, words, st.none() | words, st.none() | words, st.none() | words, extra=tables),
+    st.builds(ReasoningPart, words, st.none() | words, st.none() | words, extra=tables),
+    st.builds(ToolCallPart, calls, extra=tables),
+    st.builds(ToolResultPart, results, extra=tables),
+    st.builds(
+        UnknownPart,
+        words.filter(lambda w: w not in known),
+        st.dictionaries(words.filter(lambda w: w != "type"), json_data, max_size=2),
+    ),
+)
+chats = st.builds(ChatMessage, st.sampled_from(Role), st.lists(parts, max_size=3), name=st.none() | words, extra=tables)
+requests = st.builds(
+    LLMRequest,
+    model=st.none() | words,
+    messages=st.lists(chats, max_size=2),
+    tools=st.lists(definitions, max_size=2),
+    tool_choice=words,
+    response_format=st.none() | tables,
+    temperature=st.none() | seconds,
+    stop=st.lists(words, max_size=2),
+    seed=st.none() | numbers,
+    extra=tables,
+)
+responses = st.builds(
+    LLMResponse,
+    id=words,
+    model=words,
+    message=chats,
+    finish_reason=st.sampled_from(FinishReason),
+    usage=usages,
+    raw=st.none() | tables,
+)
+chunks = st.one_of(
+    st.builds(LLMTextDelta, words),
+    st.builds(LLMReasoningDelta, words),
+    st.builds(LLMToolCallDelta, numbers, st.none() | words, st.none() | words, words),
+    st.builds(LLMCompleted, responses),
+)
+infos = st.builds(ErrorInfo, words, words, words)
+
+FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "str": words,
+    "int": numbers,
+    "float": seconds,
+    "bool": st.booleans(),
+    "float | None": st.none() | seconds,
+    "Outcome": st.sampled_from(Outcome),
+    "Any": json_data,
+    "ErrorInfo": infos,
+    "ErrorInfo | None": st.none() | infos,
+    "LLMRequest": requests,
+    "LLMResponse | None": st.none() | responses,
+    "LLMStreamEvent": chunks,
+    "ToolCall": calls,
+    "ToolResult": results,
+    "tuple[ChatMessage, ...]": st.lists(chats, max_size=2).map(tuple),
+    "Mapping[str, Any]": tables,
+    "Literal['append', 'clear', 'fork', 'replace']": st.sampled_from(["append", "clear"]),
+    "Literal['debug', 'info', 'warning', 'error', 'critical']": st.sampled_from(["info", "error"]),
+    "Literal['counter', 'histogram']": st.sampled_from(["counter", "histogram"]),
+}
+headers = st.fixed_dictionaries(
+    {},
+    optional={
+        "session_id": words.filter(bool),
+        "correlation_id": words.filter(bool),
+        "causation_id": words.filter(bool),
+        "traceparent": words.filter(bool),
+        "tracestate": words.filter(bool),
+        "deadline": st.datetimes(datetime(1980, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+        "timestamp": st.datetimes(datetime(1980, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+        "metadata": tables,
+    },
+)
+
+
+def event_of(kind: type[Event]) -> st.SearchStrategy[Event]:
+    given_fields = {f.name: FIELDS[kind.__annotations__[f.name]] for f in attrs.fields(kind)}
+    return st.builds(lambda fields, header: kind(**fields, **header), st.fixed_dictionaries(given_fields), headers)
+
+
+own_events = [getattr(events, name) for name in events.__all__ if name != "UnknownEvent"]
+commands: st.SearchStrategy[Message] = st.one_of(
+    st.builds(GenerateCommand, requests, words),
+    st.builds(StreamGenerateCommand, requests, words),
+    st.builds(RunTurn, words, system=st.none() | words, max_steps=st.integers(1, 9), timeout=st.none() | seconds),
+    st.builds(StreamTurn, words, llm=words, max_tokens=st.none() | numbers),
+    st.builds(ApproveToolCall, calls, st.none() | definitions),
+)
+
+
+def same(one: Message, other: Message) -> bool:
+    return one == other and one.id == other.id and one.header == other.header and one.timestamp == other.timestamp
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.data())
+@pytest.mark.parametrize("kind", own_events)
+def test_every_event_survives(kind: type[Event], data: st.DataObject) -> None:
+    event = data.draw(event_of(kind))
+    back = loads(dumps(event))
+    assert type(back) is kind
+    assert same(event, back)
+
+
+@settings(max_examples=60, deadline=None)
+@given(commands)
+def test_every_command_survives(command: Message) -> None:
+    back = loads(dumps(command))
+    assert isinstance(back, (Command, StreamCommand))
+    assert same(command, back)
+
+
+@settings(max_examples=60, deadline=None)
+@given(tables, headers)
+def test_an_unknown_type_keeps_its_data_and_is_written_again_as_it_was(data: dict[str, Any], header: Any) -> None:
+    document = {**to_document(Said(**header)), "type": "somebody.else:Event", "data": data}
+    back = loads(json.dumps(document))
+    assert isinstance(back, UnknownEvent)
+    assert (back.original_type, back.data) == ("somebody.else:Event", data)
+    assert json.loads(dumps(back)) == document
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.text()
+    | json_data.map(json.dumps)
+    | st.dictionaries(
+        st.sampled_from(["type", "data", "id", "timestamp", "session_id", "metadata", "deadline"]),
+        json_data | st.just(Said.type_name),
+    ).map(json.dumps)
+)
+def test_no_document_raises_anything_but_a_serialization_error(text: str) -> None:
+    try:
+        message = loads(text)
+    except SerializationError as error:
+        assert error.path.startswith("$")  # noqa: PT017 - most texts are bad, some are good
+    else:
+        assert isinstance(message, Message)
+
+
+def document(**changes: Any) -> str:
+    return json.dumps({**to_document(Said("x")), **changes})
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "reason"),
+    [
+        ("", "$", "not a JSON document"),
+        ("[]", "$", "whose `type` is a string"),
+        ('{"type": 5}', "$", "whose `type` is a string"),
+        (document(data=5), "$.data", "an object is wanted"),
+        (document(timestamp="yesterday"), "$.timestamp", "ISO 8601"),
+        (document(timestamp="2024-01-01T00:00:00"), "$.timestamp", "without a time zone"),
+        (document(deadline=5), "$.deadline", "ISO 8601"),
+        (document(session_id=5), "$.session_id", "a string is wanted"),
+        (document(id=[]), "$.id", "a string is wanted"),
+        (document(metadata="x"), "$.metadata", "an object is wanted"),
+        (document(data={"number": "many"}), "$.data.number", "int"),
+        ('{"type": "X", "data": {"x": NaN}}', "$", "NaN is no number"),
+        (document(type="ToolExecuteStartEvent", data={"call": {"name": "t"}}), "$.data.call.id", "required field"),
+        (document(type="ToolExecuteStartEvent", data={}), "$.data.call", "required field"),
+        (
+            document(type="LLMStreamChunkEvent", data={"command_id": "1", "index": 0, "chunk": {"type": "smell"}}),
+            "$.data.chunk",
+            "LLMStreamEvent",
+        ),
+    ],
+)
+def test_a_bad_document_is_refused_with_its_path(text: str, path: str, reason: str) -> None:
+    with pytest.raises(SerializationError) as caught:
+        loads(text)
+    assert caught.value.path.startswith(path)
+    assert reason in caught.value.reason
+
+
+def test_what_a_newer_version_may_have_added_is_read_over() -> None:
+    back = loads(document(baggage="new", data={"text": "x", "colour": "new"}))
+    assert back == Said("x")
+
+
+def test_over_deep_and_huge_documents_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = "[" * 100_000 + "]" * 100_000
+    with pytest.raises(SerializationError):
+        loads('{"type": "X", "data": {"x": ' + deep + "}}")
+    monkeypatch.setattr(serialization, "MAX_DOCUMENT", 100)
+    with pytest.raises(SerializationError, match="has 101 characters, 100 are allowed"):
+        loads("x" * 101)
+
+
+def test_what_is_too_deep_to_write_is_refused() -> None:
+    deep: Any = None
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(SerializationError, match="too deeply"):
+        dumps(CommandResultEvent("1", "t", result=deep))
+    with pytest.raises(SerializationError, match="too deeply"):
+        dumps(UnknownEvent("t", {"x": deep}))
+    while deep:  # taken apart, since to free it at once would be as deep
+        deep = deep[0]
+
+
+@pytest.mark.parametrize(
+    ("event", "path"),
+    [
+        (CommandResultEvent("1", "t", result={"x": [1, object()]}), "$.data.result.x[1]"),
+        (CommandResultEvent("1", "t", result={5: 1}), "$.data.result"),
+        (CommandResultEvent("1", "t", result=float("nan")), "$.data.result"),
+        (Said(metadata={"x": object()}), "$.metadata.x"),
+        (UnknownEvent("t", {"x": {1}}), "$.data.x"),
+        (LLMStreamChunkEvent("1", 0, object()), "$.data"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_json_cannot_say_is_refused_with_its_path(event: Event, path: str) -> None:
+    with pytest.raises(SerializationError) as caught:
+        dumps(event)
+    assert caught.value.path == path
+
+
+def test_a_document_is_one_line_and_says_what_it_is() -> None:
+    text = dumps(Said("two\nlines", session_id="s"))
+    assert "\n" not in text
+    assert json.loads(text)["type"] == Said.type_name
+    assert json.loads(text)["session_id"] == "s"
