@@ -212,8 +212,8 @@ async def test_what_a_handler_sends_names_its_message_as_the_cause() -> None:
 async def test_a_command_has_one_started_and_one_result_event_that_share_its_chain() -> None:
     async with running() as bus:
         told = Recorder()
-        bus.register_event_handler(CommandStartedEvent, told)
-        bus.register_event_handler(CommandResultEvent, told)
+        bus.register_event_handler(CommandStartedEvent, told.note)
+        bus.register_event_handler(CommandResultEvent, told.note)
         bus.register_command_handler(Ask, answer)
         command = Ask("x")
         await bus.execute(command)

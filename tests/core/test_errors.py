@@ -2,7 +2,7 @@
 
 import pickle
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import pytest
@@ -24,8 +24,7 @@ def make(kind: type[errors.LlmgineError]) -> errors.LlmgineError:
     if not attrs.has(kind):
         return kind("said")
     facts = {field.name: VALUES[str(field.type)] for field in attrs.fields(kind)}
-    make_it: Callable[..., errors.LlmgineError] = kind
-    return make_it(**facts)
+    return cast("Callable[..., errors.LlmgineError]", kind)(**facts)
 
 
 @pytest.mark.parametrize("kind", KINDS)
