@@ -1,5 +1,8 @@
 """Installed distributions, made on the fly: real packages on `sys.path`, with the metadata that pip would write."""
 
+# Handlers are lambdas here, and a test may look inside.
+# pyright: reportPrivateUsage=false, reportUnknownMemberType=false
+
 import sys
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,5 +1,8 @@
 """From configuration to a running application and back."""
 
+# Handlers are lambdas here, and a test may look inside.
+# pyright: reportPrivateUsage=false, reportUnknownArgumentType=false, reportUnknownLambdaType=false
+
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager

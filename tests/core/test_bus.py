@@ -1,5 +1,8 @@
 """The bus: commands, events, start and stop, streams, room, middleware, threads."""
 
+# Handlers are lambdas here, and a test may look inside.
+# pyright: reportPrivateUsage=false, reportUnknownArgumentType=false, reportUnknownLambdaType=false, reportUnknownMemberType=false
+
 import asyncio
 import contextvars
 import gc

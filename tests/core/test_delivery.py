@@ -1,5 +1,8 @@
 """Deliveries: order, isolation, retries, expiry, threads, contexts, failures."""
 
+# Handlers are lambdas here, and a test may look inside.
+# pyright: reportPrivateUsage=false, reportUnknownArgumentType=false, reportUnknownLambdaType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+
 import asyncio
 import contextvars
 import logging

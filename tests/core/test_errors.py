@@ -1,5 +1,8 @@
 """Errors carry their facts, build their sentence from them, and pickle."""
 
+# Handlers are lambdas here, and a test may look inside.
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
+
 import pickle
 from collections.abc import Callable
 from typing import Any, cast

@@ -1,5 +1,8 @@
 """The header: ids, timestamps, what is filled in and from where."""
 
+# Handlers are lambdas here, and a test may look inside.
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+
 import threading
 import time
 from datetime import UTC, datetime, timedelta

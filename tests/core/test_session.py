@@ -120,10 +120,10 @@ async def test_the_start_event_is_the_first_and_the_end_event_the_last_of_a_sess
 
 async def test_the_exception_of_the_body_leaves_unwrapped_and_stands_in_the_end_event() -> None:
     async with running() as bus:
-        own, gate = Recorder(), Gate()
+        own, gate, a = Recorder(), Gate(), bus.session("a")
         error = ValueError("body")
         with pytest.raises(ValueError, match="body") as caught:  # noqa: PT012 - the body is what is tested
-            async with bus.session("a") as a:
+            async with a:
                 a.register_event_handler(SessionEndEvent, own)
                 a.register_event_handler(Said, gate)
                 await a.publish(Said())
