@@ -48,6 +48,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         return anyio.run(_chat, options)
     except KeyboardInterrupt:
+        print(file=sys.stderr)
         return 130
     except (LlmgineError, TimeoutError, ExceptionGroup) as error:
         for fault in _leaves(error):

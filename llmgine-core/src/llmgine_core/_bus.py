@@ -6,28 +6,26 @@ import contextvars
 import functools
 import logging
 import threading
-import time
 import weakref
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from types import TracebackType
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import anyio
-import attrs
 
-from llmgine_core import events
+from llmgine_core._calls import Call, CommandTeller, deadline_of, late, outcome_of
 from llmgine_core._delivery import Dispatcher, Frame, current_frame, in_frame, leave_frames
-from llmgine_core._loop import EventLoop, is_cancellation
+from llmgine_core._loop import EventLoop
 from llmgine_core._registry import CommandHandler, HandlerRegistry, Subscription, total
+from llmgine_core._room import Room
 from llmgine_core._session import BusSession, SessionState, Work, in_background
 from llmgine_core._stream import AnswerStream, Source
+from llmgine_core._watchers import Expectation, Scheduled, Tap
 from llmgine_core.abc import EventTap, Middleware, Registration, ScheduledEvent
 from llmgine_core.contracts import (
     BusStats,
     Command,
-    ErrorInfo,
     Event,
     Message,
     Outcome,
@@ -35,10 +33,9 @@ from llmgine_core.contracts import (
     StopReport,
     StreamCommand,
     current_message,
-    lifecycle_header,
 )
 from llmgine_core.contracts.header import complete_header
-from llmgine_core.errors import BusClosedError, QueueFullError, SessionClosedError
+from llmgine_core.errors import BusClosedError, SessionClosedError
 
 __all__ = ["MessageBus"]
 
@@ -79,16 +76,14 @@ class MessageBus:
     def __init__(self, *, capacity: int = 10_000) -> None:
         if capacity < 1:
             raise ValueError(f"capacity must be at least 1, not {capacity}")
-        self._capacity = capacity
         self._state = "new"
         self._registry = HandlerRegistry()
-        self._dispatcher = Dispatcher(self._registry, self.emit, self.listens, self._let_publishers_in)
+        self._room = Room(capacity, lambda: self._dispatcher.queued)
+        self._dispatcher = Dispatcher(self._registry, self.emit, self.listens, self._room.let_in)
         self._middleware: list[Middleware] = []
-        self._taps: list[_Tap] = []
-        self._expectations: weakref.WeakSet[_Expectation[Any]] = weakref.WeakSet()
-        self._waiting: deque[_Turn] = deque()
-        self._granted = 0
-        self._running: set[_Call] = set()
+        self._taps: list[Tap] = []
+        self._expectations: weakref.WeakSet[Expectation[Any]] = weakref.WeakSet()
+        self._running: set[Call] = set()
         self._streams: set[AnswerStream[Any]] = set()
         self._accepted = self._refused = self._executed = 0
         self.open_sessions: dict[str, SessionState] = {}
@@ -140,7 +135,7 @@ class MessageBus:
         finally:
             self._state = "stopped"
             self._dispatcher.forget_lanes()
-            self._turn_away(self._waiting)
+            self._room.turn_away(outside_only=False)
             for state in list(self.open_sessions.values()):
                 self._abandon(state)
             self._stopped.set()
@@ -172,7 +167,7 @@ class MessageBus:
 
     async def _stop(self, drain: float) -> None:
         discarded, sessions = self._discarded(), list(self.open_sessions.values())
-        self._turn_away([turn for turn in self._waiting if turn.frame is None])
+        self._room.turn_away(outside_only=True)
         for expectation in list(self._expectations):
             expectation.fail(BusClosedError("stopping"))
         with anyio.move_on_after(drain):
@@ -189,11 +184,6 @@ class MessageBus:
 
     def _is_idle(self) -> bool:
         return not (self._dispatcher.pending or self._running or self._streams)
-
-    def _turn_away(self, turns: Iterable[_Turn]) -> None:
-        for turn in list(turns):
-            self._waiting.remove(turn)
-            turn.came.set()
 
     def _cancel_rest(self) -> int:
         busy = self._dispatcher.pending - self._dispatcher.queued
@@ -295,7 +285,7 @@ class MessageBus:
 
     def add_tap(self, tap: EventTap) -> Registration:
         """Show every accepted event to `tap`, before its delivery; it must neither block nor raise."""
-        registered = _Tap(tap, self._taps)
+        registered = Tap(tap, self._taps)
         self._taps.append(registered)
         return registered
 
@@ -351,8 +341,8 @@ class MessageBus:
         self._complete(command, session_id)
         registration = self._registry.find_command(command)
         self._executed += 1
-        tells = _CommandTeller(self, command, registration)
-        call = _Call(command, _deadline(command, timeout, registration.timeout))
+        tells = CommandTeller(self.emit, self.listens, command, registration)
+        call = Call(command, deadline_of(command, timeout, registration.timeout))
         with self._working(call, self._running, command):
             tells.started()
             try:
@@ -361,11 +351,11 @@ class MessageBus:
                     tells.ended(Outcome.OK, answer)
                     return answer
             except BaseException as error:
-                tells.ended(_outcome_of(error), None, error)
+                tells.ended(outcome_of(error), None, error)
                 raise
             # only a cancelled scope of our own gets here: the time is up, or the session or the bus ends
-            refusal = call.refusal or TimeoutError(_late(command))
-            tells.ended(_outcome_of(refusal), None, refusal)
+            refusal = call.refusal or TimeoutError(late(command))
+            tells.ended(outcome_of(refusal), None, refusal)
             raise refusal
 
     @contextmanager
@@ -413,24 +403,24 @@ class MessageBus:
         if not isinstance(command, StreamCommand):
             raise TypeError(f"stream() takes a StreamCommand, not {command!r}")
         running = ExitStack()
-        tellers: list[_CommandTeller] = []
+        tellers: list[CommandTeller] = []
 
         def start() -> Source[T]:
             self.admit(check)
             self._complete(command, session_id)
             registration = self._registry.find_command(command)
             self._executed += 1
-            tellers.append(_CommandTeller(self, command, registration))
+            tellers.append(CommandTeller(self.emit, self.listens, command, registration))
             running.enter_context(self._working(stream, self._streams, command))
             tellers[0].started()
             frame = in_frame(self._dispatcher, command, delivery=False)
-            return Source(registration.handler(command), frame, _deadline(command, timeout, registration.timeout))
+            return Source(registration.handler(command), frame, deadline_of(command, timeout, registration.timeout))
 
         def closed(error: BaseException | None) -> None:
-            tellers[0].ended(Outcome.OK if error is None else _outcome_of(error), None, error)
+            tellers[0].ended(Outcome.OK if error is None else outcome_of(error), None, error)
             running.close()
 
-        stream: AnswerStream[T] = AnswerStream(start, self.spawn, closed, _late(command))
+        stream: AnswerStream[T] = AnswerStream(start, self.spawn, closed, late(command))
         return stream
 
     # events
@@ -466,13 +456,14 @@ class MessageBus:
         self, session_id: str | None, ttl: float | None, check: Check | None, taken: list[Event], event: Any
     ) -> None:
         self._complete(event, session_id)
-        await self._wait_for_room()
+        if not await self._room.enter(self.frame()):
+            raise BusClosedError(self._state)
         try:
             self.admit(check)  # the bus or the session may have ended meanwhile
             self._accept(event, ttl)
             taken.append(event)
         finally:
-            self._let_publishers_in()  # refused, or matched by nobody: its room is the next one's
+            self._room.let_in()  # refused, or matched by nobody: its room is the next one's
 
     def publish_from_thread(self, event: Event, *, ttl: float | None = None) -> None:
         """`publish` for a thread outside the event loop; returns when the event is accepted.
@@ -501,7 +492,7 @@ class MessageBus:
             self._refused += 1
 
     def _emit_here(self, event: Event) -> None:
-        if self._dispatcher.queued < self._reserve:
+        if self._room.has_reserve:
             self._accept(event, None)
         else:
             self._accepted += 1
@@ -538,7 +529,7 @@ class MessageBus:
     ) -> Awaitable[E]:
         """`expect`, from the bus (None) or a session, with which it ends."""
         self.admit()
-        expectation = _Expectation(event_type, where, timeout, session_id)
+        expectation = Expectation(event_type, where, timeout, session_id)
         self._expectations.add(expectation)
         return expectation
 
@@ -554,14 +545,14 @@ class MessageBus:
         """`schedule`, from the bus (None) or a session."""
         self.admit()
         self._complete(event, state.id if state else None)
-        scheduled = _Scheduled()
+        scheduled = Scheduled()
         if state is not None:
             state.work.add(scheduled)
         self.spawn(self._publish_later, state, scheduled, event, delay)
         return scheduled
 
     async def _publish_later(
-        self, state: SessionState | None, scheduled: _Scheduled, event: Event, delay: float
+        self, state: SessionState | None, scheduled: Scheduled, event: Event, delay: float
     ) -> None:
         try:
             with scheduled.scope:
@@ -575,44 +566,6 @@ class MessageBus:
             if state is not None:
                 state.work.discard(scheduled)
                 self.check_idle()
-
-    # room
-
-    @property
-    def _reserve(self) -> int:
-        return 3 * self._capacity
-
-    async def _wait_for_room(self) -> None:
-        frame = self.frame()
-        if frame is not None and frame.deliveries:
-            if self._dispatcher.queued >= self._reserve:
-                raise QueueFullError(self._capacity, "an event handler's publications must not wait for room")
-            return
-        if not self._waiting and self._has_room():
-            return
-        turn = _Turn(frame)
-        self._waiting.append(turn)
-        try:
-            await turn.came.wait()
-        except BaseException:
-            if turn in self._waiting:
-                self._waiting.remove(turn)
-            self._granted -= turn.granted  # the turn came together with the cancellation: it is the next one's
-            self._let_publishers_in()
-            raise
-        self._granted -= turn.granted
-        if not turn.granted:
-            raise BusClosedError(self._state)
-
-    def _has_room(self) -> bool:
-        return self._dispatcher.queued + self._granted < self._capacity
-
-    def _let_publishers_in(self) -> None:
-        while self._waiting and self._has_room():
-            turn = self._waiting.popleft()
-            turn.granted = True
-            self._granted += 1
-            turn.came.set()
 
     # sessions
 
@@ -752,141 +705,3 @@ async def _call_middleware(
     middleware: Middleware, call_next: Callable[[Message], Awaitable[Any]], message: Message
 ) -> Any:
     return await middleware(message, call_next)
-
-
-def _deadline(command: Message, *seconds: float | None) -> float:
-    """The earliest of the command's own deadline and the timeouts, on the event loop's clock."""
-    left = [s for s in seconds if s is not None]
-    if command.deadline is not None:
-        left.append(command.deadline.timestamp() - time.time())
-    return anyio.current_time() + min(left) if left else float("inf")
-
-
-def _late(command: Message) -> str:
-    return f"{type(command).__qualname__} was not answered in time"
-
-
-def _outcome_of(error: BaseException) -> Outcome:
-    if isinstance(error, TimeoutError):
-        return Outcome.TIMEOUT
-    is_end = isinstance(error, (BusClosedError, SessionClosedError, GeneratorExit)) or is_cancellation(error)
-    return Outcome.CANCELLED if is_end else Outcome.ERROR
-
-
-@attrs.define(eq=False)
-class _Turn:
-    """A publisher's place in the queue for room."""
-
-    frame: Frame | None
-    came: anyio.Event = attrs.field(factory=anyio.Event)
-    granted: bool = False
-
-
-class _Call:
-    """A command that is being answered, in its caller's task."""
-
-    def __init__(self, command: Message, deadline: float) -> None:
-        self.command = command
-        self.scope = anyio.CancelScope(deadline=deadline)
-        self.refusal: Exception | None = None
-
-    def fail(self, error: Exception) -> None:
-        self.refusal = self.refusal or error
-        self.scope.cancel()
-
-
-class _CommandTeller:
-    """Publishes a command's started and result events, if anybody listens."""
-
-    def __init__(self, bus: MessageBus, command: Message, registration: CommandHandler) -> None:
-        self._bus, self._command, self._handler = bus, command, registration.name
-        self._began = time.perf_counter()
-
-    def started(self) -> None:
-        if self._bus.listens(events.CommandStartedEvent):
-            self._emit(events.CommandStartedEvent(self._command.id, self._command.type_name, self._handler))
-
-    def ended(self, outcome: Outcome, answer: Any, error: BaseException | None = None) -> None:
-        if self._bus.listens(events.CommandResultEvent):
-            command, seconds = self._command, time.perf_counter() - self._began
-            info = None if error is None else ErrorInfo.from_exception(error)
-            self._emit(events.CommandResultEvent(command.id, command.type_name, outcome, seconds, answer, info))
-
-    def _emit(self, event: Event) -> None:
-        self._bus.emit(event.with_header(lifecycle_header(self._command)))
-
-
-@attrs.frozen(eq=False)
-class _Tap:
-    """A tap's registration."""
-
-    function: EventTap
-    _all: list[_Tap]
-
-    @property
-    def name(self) -> str:
-        return getattr(self.function, "__qualname__", repr(self.function))
-
-    def unregister(self) -> None:
-        if self in self._all:
-            self._all.remove(self)
-
-
-class _Scheduled:
-    """An event that will be published later."""
-
-    def __init__(self) -> None:
-        self.scope = anyio.CancelScope()
-
-    def cancel(self) -> None:
-        self.scope.cancel()
-
-    def fail(self, _: Exception, /) -> None:
-        self.cancel()
-
-
-class _Expectation(Generic[E]):
-    """What somebody waits for; the bus holds it weakly, so one that nobody awaits costs nothing."""
-
-    def __init__(
-        self,
-        event_type: type[E],
-        where: Callable[[E], bool] | None,
-        timeout: float | None,
-        session_id: str | None,
-    ) -> None:
-        self._type, self._where, self._timeout, self.session_id = event_type, where, timeout, session_id
-        self._settled = anyio.Event()
-        self._found: E | None = None
-        self._error: BaseException | None = None
-
-    def concerns(self, event_type: type[Event]) -> bool:
-        return issubclass(event_type, self._type) and not self._settled.is_set()
-
-    def offer(self, event: Event) -> None:
-        if self._settled.is_set() or not isinstance(event, self._type):
-            return
-        try:
-            if self._where is not None and not self._where(event):
-                return
-            self._found = event
-        except Exception as error:  # the predicate is the waiting caller's: it is the one to hear of it
-            self._error = error
-        self._settled.set()
-
-    def fail(self, error: BaseException) -> None:
-        if not self._settled.is_set():
-            self._error = error
-            self._settled.set()
-
-    def __await__(self) -> Generator[Any, Any, E]:
-        return self._wait().__await__()
-
-    async def _wait(self) -> E:
-        if not self._settled.is_set():
-            with anyio.fail_after(self._timeout):
-                await self._settled.wait()
-        if self._error is not None:
-            raise self._error
-        assert self._found is not None
-        return self._found
