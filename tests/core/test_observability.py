@@ -339,6 +339,20 @@ def test_an_interval_collects_a_batch_and_closing_does_not_wait_for_it() -> None
     assert max(batches) <= 3
 
 
+def test_a_flush_does_not_wait_for_the_interval() -> None:
+    class Slow(RecordingEventHandler):
+        def __init__(self) -> None:
+            ObservabilityEventHandler.__init__(self, interval=1000)
+            self.records = []
+
+    handler = Slow()
+    handler.start()
+    handler.accept(Said())
+    assert handler.flush(timeout=30)
+    assert len(handler.records) == 1
+    assert handler.close()
+
+
 # ── the client ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -66,7 +66,7 @@ class ObservabilityEventHandler(ABC):
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closing = False
-        self._exporting = 0
+        self._exporting = self._flushes = 0
         self._accepted = self._exported = self._failed = self._dropped = 0
         self._warned_at = -_WARNING_INTERVAL
 
@@ -132,7 +132,12 @@ class ObservabilityEventHandler(ABC):
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait until everything accepted so far is exported; returns whether it was within `timeout` seconds."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._queue and not self._exporting, timeout)
+            self._flushes += 1
+            self._changed.notify_all()
+            try:
+                return self._changed.wait_for(lambda: not self._queue and not self._exporting, timeout)
+            finally:
+                self._flushes -= 1
 
     def close(self, timeout: float = 5.0) -> bool:
         """Export what waits, close the exporter; returns whether all that was done within `timeout` seconds.
@@ -192,10 +197,14 @@ class ObservabilityEventHandler(ABC):
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._closing)
             if self._interval:
-                self._changed.wait_for(lambda: self._closing or len(self._queue) >= self._batch_size, self._interval)
+                self._changed.wait_for(self._is_due, self._interval)
             batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._batch_size))]
             self._exporting = len(batch)
             return batch
+
+    def _is_due(self) -> bool:
+        """Whether a batch goes out before its interval is over."""
+        return self._closing or self._flushes > 0 or len(self._queue) >= self._batch_size
 
     def _export(self, batch: list[EventRecord]) -> None:
         error: BaseException | None = None
@@ -216,4 +225,4 @@ class ObservabilityEventHandler(ABC):
         now = time.monotonic()
         if now - self._warned_at >= _WARNING_INTERVAL:
             self._warned_at = now
-            _logger.warning("observability handler %s: %s: %r", self.name, what, error)
+            _logger.warning("observability handler %s: %s: %s: %s", self.name, what, type(error).__name__, error)
