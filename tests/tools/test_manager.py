@@ -126,12 +126,8 @@ async def test_a_failure_that_a_tool_words_reaches_the_model_as_it_is(manager: T
     assert await run(manager, probe) == ToolResult("1", "probe", "no such city; try Tokyo", ToolOutcome.ERROR)
 
 
-async def test_a_tool_that_cancels_the_task_it_runs_in_cancels_only_itself(
-    manager: ToolManager, anyio_backend_name: str
-) -> None:
-    if anyio_backend_name != "asyncio":
-        pytest.skip("only asyncio lets a task be cancelled from anywhere")
-
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # which alone lets a task be cancelled from anywhere
+async def test_a_tool_that_cancels_the_task_it_runs_in_cancels_only_itself(manager: ToolManager) -> None:
     async def probe() -> None:
         cast("asyncio.Task[Any]", asyncio.current_task()).cancel()
         await anyio.sleep_forever()
@@ -274,11 +270,8 @@ async def test_a_cancelled_call_is_told_as_cancelled_and_the_cancellation_goes_o
     assert end.result.outcome is ToolOutcome.CANCELLED
 
 
-async def test_a_cancellation_in_the_manner_of_asyncio_goes_on_too(
-    manager: ToolManager, events: list[Event], anyio_backend_name: str
-) -> None:
-    if anyio_backend_name != "asyncio":
-        pytest.skip("it is asyncio's")
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_cancellation_in_the_manner_of_asyncio_goes_on_too(manager: ToolManager, events: list[Event]) -> None:
     running = anyio.Event()
 
     async def probe() -> None:
