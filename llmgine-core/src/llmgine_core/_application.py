@@ -40,10 +40,11 @@ class Application:
         state: Any,
     ) -> None:
         self._name, self._bus, self._store, self._state = name, bus, context_store, state
-        self._tool_managers, self._handlers, self.tools = tool_managers, handlers, list(tools)
+        self._tool_managers, self._handlers = tool_managers, handlers
+        self.tools: list[Callable[..., Any]] = list(tools)
         self._telemetry = ObservabilityClient(bus.emit)
         self._sessions: dict[str, ApplicationSession] = {}
-        self.models = ModelHandlers(bus, models, self._account)
+        self.models: ModelHandlers = ModelHandlers(bus, models, self._account)
         self.health_checks: dict[str, HealthCheck] = {}
 
     @property
@@ -183,11 +184,11 @@ class BoundHistory:
 class _LightSession:
     """A session's verbs for a message whose session is not open here; what needs an open session is refused."""
 
-    closed = False
+    closed: bool = False
 
     def __init__(self, bus: abc.MessageBus, message: Message) -> None:
         self._bus, self._message = bus, message
-        self.id = cast("str", message.session_id)
+        self.id: str = cast("str", message.session_id)
 
     async def aclose(self) -> None:
         """Nothing is open here, so nothing needs closing."""
@@ -215,7 +216,11 @@ class _LightSession:
     def _refuse(self, *_: Any, **__: Any) -> Any:
         raise SessionClosedError(self.id)
 
-    register_command_handler = register_event_handler = expect = schedule = start_soon = _refuse
+    register_command_handler: Callable[..., Any] = _refuse
+    register_event_handler: Callable[..., Any] = _refuse
+    expect: Callable[..., Any] = _refuse
+    schedule: Callable[..., Any] = _refuse
+    start_soon: Callable[..., Any] = _refuse
 
 
 class _Shared:

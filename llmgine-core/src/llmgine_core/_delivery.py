@@ -220,10 +220,10 @@ class Dispatcher:
         self._context = contextvars.Context()
         self._idle_waiters: list[tuple[Callable[[], bool], anyio.Event]] = []
         self._pending_by_scope: dict[str, int] = {}
-        self.queued = 0
-        self.pending = 0
-        self.unmatched = 0
-        self.threads = Threads()
+        self.queued: int = 0
+        self.pending: int = 0
+        self.unmatched: int = 0
+        self.threads: Threads = Threads()
 
     def open(self, tasks: TaskGroup) -> None:
         """Begin to deliver, in tasks of this group."""

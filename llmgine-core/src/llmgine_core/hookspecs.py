@@ -55,8 +55,8 @@ PROJECT = "llmgine"
 API_VERSION = 1
 """The version of this interface; a plugin that needs another says so in `__llmgine_api__`."""
 
-hookspec = pluggy.HookspecMarker(PROJECT)
-hookimpl = pluggy.HookimplMarker(PROJECT)
+hookspec: pluggy.HookspecMarker = pluggy.HookspecMarker(PROJECT)
+hookimpl: pluggy.HookimplMarker = pluggy.HookimplMarker(PROJECT)
 
 S_co = TypeVar("S_co", covariant=True)
 HealthCheck = Callable[[], dict[str, Any]]
@@ -236,19 +236,19 @@ class _Typed(Generic[F]):
 class _Impl:
     """One typed decorator for each hook; use the one named like the hook."""
 
-    llmgine_settings = _Typed[_Settings]("llmgine_settings")
-    llmgine_create_message_bus = _Typed[_CreateMessageBus]("llmgine_create_message_bus")
-    llmgine_create_context_store = _Typed[_CreateContextStore]("llmgine_create_context_store")
-    llmgine_create_tool_manager = _Typed[_CreateToolManager]("llmgine_create_tool_manager")
-    llmgine_create_language_model = _Typed[_CreateLanguageModel]("llmgine_create_language_model")
-    llmgine_create_event_handler = _Typed[_CreateEventHandler]("llmgine_create_event_handler")
-    llmgine_create_redactor = _Typed[_CreateRedactor]("llmgine_create_redactor")
-    llmgine_register_tools = _Typed[_RegisterTools]("llmgine_register_tools")
-    llmgine_register_handlers = _Typed[_RegisterHandlers]("llmgine_register_handlers")
-    llmgine_register_converters = _Typed[_RegisterConverters]("llmgine_register_converters")
-    llmgine_lifespan = _Typed[_Lifespan]("llmgine_lifespan")
-    llmgine_health_checks = _Typed[_HealthChecks]("llmgine_health_checks")
+    llmgine_settings: _Typed[_Settings] = _Typed("llmgine_settings")
+    llmgine_create_message_bus: _Typed[_CreateMessageBus] = _Typed("llmgine_create_message_bus")
+    llmgine_create_context_store: _Typed[_CreateContextStore] = _Typed("llmgine_create_context_store")
+    llmgine_create_tool_manager: _Typed[_CreateToolManager] = _Typed("llmgine_create_tool_manager")
+    llmgine_create_language_model: _Typed[_CreateLanguageModel] = _Typed("llmgine_create_language_model")
+    llmgine_create_event_handler: _Typed[_CreateEventHandler] = _Typed("llmgine_create_event_handler")
+    llmgine_create_redactor: _Typed[_CreateRedactor] = _Typed("llmgine_create_redactor")
+    llmgine_register_tools: _Typed[_RegisterTools] = _Typed("llmgine_register_tools")
+    llmgine_register_handlers: _Typed[_RegisterHandlers] = _Typed("llmgine_register_handlers")
+    llmgine_register_converters: _Typed[_RegisterConverters] = _Typed("llmgine_register_converters")
+    llmgine_lifespan: _Typed[_Lifespan] = _Typed("llmgine_lifespan")
+    llmgine_health_checks: _Typed[_HealthChecks] = _Typed("llmgine_health_checks")
 
 
-impl = _Impl()
+impl: _Impl = _Impl()
 """Typed decorators: `@impl.llmgine_create_event_handler`."""

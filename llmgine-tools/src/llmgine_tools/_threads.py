@@ -68,7 +68,7 @@ class Threads:
         self._unlimited = anyio.CapacityLimiter(math.inf)
         self._max_abandoned = settings.max_abandoned
         self.abandoned = 0
-        self.lock = threading.Lock()
+        self.lock: threading.Lock = threading.Lock()
 
     @property
     def exhausted(self) -> bool:

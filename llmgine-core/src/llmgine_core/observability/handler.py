@@ -58,7 +58,7 @@ class ObservabilityEventHandler(ABC):
     """
 
     def __init__(self, *, name: str = "", capacity: int = 16_384, batch_size: int = 512, interval: float = 0.0) -> None:
-        self.name = name or type(self).__name__
+        self.name: str = name or type(self).__name__
         self._capacity, self._batch_size, self._interval = capacity, batch_size, interval
         self._policy: ContentPolicy | None = None
         self._redactors: tuple[Redactor, ...] = ()
