@@ -18,6 +18,8 @@ __all__ = ["Engine", "LlamaEngine", "OnText", "Stopped"]
 OnText = Callable[[str], bool]
 """Told of each piece of text as it is written; says whether to stop."""
 
+_FIRST = Prompt(slot=Slot.TALK, messages=({"role": "system", "content": ""},), max_tokens=1)
+
 
 class Stopped(Exception):  # noqa: N818 - nothing went wrong
     """Nobody wants the rest of the answer."""
@@ -58,7 +60,7 @@ class LlamaEngine:
     """
 
     def __init__(self, weights: Path, *, n_ctx: int, threads: int = 1) -> None:
-        self._model, self._n_ctx = weights.stem, n_ctx
+        self._model = weights.stem
         # A port on 127.0.0.1 would be open to every user of the machine; a socket in this folder is open to nobody.
         self._folder = TemporaryDirectory(prefix="llmgine-", ignore_cleanup_errors=True)
         try:
@@ -66,6 +68,8 @@ class LlamaEngine:
         except (RuntimeError, ValueError) as error:
             self._folder.cleanup()
             raise LanguageModelError(self._model, f"llama.cpp cannot load {weights}") from error
+        # xllamacpp hangs for good if it is let go before its own thread has begun, as it has once it has answered.
+        self.complete(_FIRST, lambda _: False)
 
     def close(self) -> None:
         """Free the memory as soon as no call is running any more."""

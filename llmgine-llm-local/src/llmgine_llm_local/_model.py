@@ -56,7 +56,12 @@ class LocalLanguageModel:
             WeightsNotFoundError: there are none.
             LanguageModelError: llama.cpp cannot load them.
         """
-        self._engine = await to_thread.run_sync(self._load)
+        try:
+            await to_thread.run_sync(self._load)
+        except BaseException:
+            # Cancelled while the thread was loading: what it loaded must not stay.
+            await self.__aexit__(None, None, None)
+            raise
         return self
 
     async def __aexit__(
@@ -70,16 +75,15 @@ class LocalLanguageModel:
             with anyio.CancelScope(shield=True):
                 await to_thread.run_sync(self._wait_and_close, engine)
 
-    def _load(self) -> LlamaEngine:
+    def _load(self) -> None:
         weights = find_weights(self._settings.path)
-        engine = LlamaEngine(weights, n_ctx=self._settings.n_ctx, threads=self._settings.threads)
+        self._engine = LlamaEngine(weights, n_ctx=self._settings.n_ctx, threads=self._settings.threads)
         if self._settings.path is None:
             self._logger.info(
                 "%s is a tiny demonstration model; set `path` to use another in GGUF form", DEMONSTRATION_MODEL
             )
         if self._settings.warm:
-            warm(engine)
-        return engine
+            warm(self._engine)
 
     def _wait_and_close(self, engine: LlamaEngine) -> None:
         for call in tuple(self._running):
