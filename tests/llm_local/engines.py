@@ -18,7 +18,7 @@ class ScriptedEngine:
     def complete(self, prompt: Prompt, on_text: Callable[[str], bool]) -> Completion:
         self.prompts.append(prompt)
         answer = self.answers.pop(0)
-        if any(on_text(word) for word in answer.text.split(" ")):
+        if any(on_text(word) for word in answer.text.split()):
             raise Stopped
         return answer
 

@@ -106,6 +106,13 @@ def test_an_answer_that_was_cut_says_so() -> None:
     assert Turns([cut]).take(ChatMessage.user("A tale!"), tools=()).finish_reason is FinishReason.LENGTH
 
 
+def test_a_model_that_says_nothing_is_not_answered_with_an_empty_message() -> None:
+    turns = Turns([Completion()])
+    response = turns.take(ChatMessage.user("?"), tools=())
+    assert response.message.text != ""
+    assert turns.emitted == [LLMTextDelta(response.message.text), LLMCompleted(response)]
+
+
 def test_earlier_messages_are_shown_with_the_label_of_their_tool() -> None:
     turns = Turns([*deciding("none"), HELLO])
     turns.take(*ANSWERED, ChatMessage.assistant("It is 21:04."), ChatMessage.user("Hm?"))

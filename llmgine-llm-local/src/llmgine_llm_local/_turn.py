@@ -39,6 +39,7 @@ Leanings = dict[tuple[Turn, ...], Leaning]
 
 _EARLIER_TURNS = 2
 _MOST_LEANINGS = 64
+_SPEECHLESS = "I have no answer to that."
 
 
 @attrs.define
@@ -146,7 +147,12 @@ class ModelTurn:
         )
         said = self._complete(prompt, self._on_text)
         reason = FinishReason.LENGTH if said.cut else FinishReason.STOP
-        return self._response(ChatMessage.assistant(said.text), reason)
+        return self._response(ChatMessage.assistant(said.text or self._speechless()), reason)
+
+    def _speechless(self) -> str:
+        # A tiny model can end before its first word; an empty message would be a hole in the history.
+        self.emit(LLMTextDelta(_SPEECHLESS))
+        return _SPEECHLESS
 
     def _options(self) -> dict[str, Any]:
         request = self.request
