@@ -1,14 +1,25 @@
 """Messages: how users make them, and what is refused."""
 
+from __future__ import annotations
+
+import copy
 import dataclasses
-from typing import Annotated, ClassVar
+import pickle
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar
 
 import attrs
 import pytest
 
 from llmgine_core import Command, Event, content
-from llmgine_core.contracts import is_content, message_type
+from llmgine_core.contracts import content_fields, message_type
+from llmgine_core.observability import ContentPolicy
 from llmgine_core.serialization import dumps, loads
+
+
+@attrs.frozen
+class Ask(Command[str]):
+    question: str
 
 
 def test_a_class_is_stored_under_its_module_and_name_or_the_name_that_it_sets() -> None:
@@ -64,20 +75,116 @@ def test_content_is_marked_as_a_value_or_in_the_annotation() -> None:
         annotated: Annotated[str, content()] = ""
         plain: str = ""
 
-    assert [is_content(f) for f in attrs.fields(Marked)] == [True, True, False]
+    assert content_fields(Marked) == {"value", "annotated"}
     assert attrs.fields(Marked).value.metadata["mine"] == 1
 
 
-def test_a_frozen_dataclass_works_or_is_refused_but_is_never_half_built() -> None:
-    @dataclasses.dataclass(frozen=True)
-    class Data(Event):
-        text: str = ""
+@attrs.frozen
+class Unreadable(Event):
+    text: NobodyKnows  # type: ignore[name-defined]  # noqa: F821
 
-    try:
-        event = Data("x")
-        back = loads(dumps(event))
-    except TypeError as error:
-        assert "attrs.frozen" in str(error)  # noqa: PT017 - either way is right
-    else:
-        assert isinstance(back, Data)
-        assert (back.text, back.id) == ("x", event.id)
+
+@dataclasses.dataclass(frozen=True)
+class Noted(Event):
+    note: Annotated[str, content()]
+    number: int = 0
+
+
+def test_what_cannot_be_read_counts_as_content() -> None:
+    """An annotation that only type checkers can resolve must not let words leak."""
+    assert content_fields(Unreadable) == {"text"}
+    assert content_fields(Noted) == {"note"}
+    shown = ContentPolicy().project(Noted("SECRET", 3))
+    assert shown == {"note": {"omitted": "content", "bytes": 6}, "number": 3}
+
+
+def test_a_dataclass_is_a_message_like_any_other() -> None:
+    """Decorators that set `__init__` on a finished class are seen too: header, stamp and fields are whole."""
+    noted = Noted("x", session_id="s")  # type: ignore[call-arg]
+    assert (noted.note, noted.session_id) == ("x", "s")
+    assert loads(dumps(noted)) == noted
+
+    @attrs.frozen(slots=False)
+    class Loose(Event):
+        text: str
+
+    loose = Loose("x", session_id="s")
+    assert (loose.text, loose.session_id) == ("x", "s")
+
+
+def test_fields_may_be_called_what_construction_uses() -> None:
+    """No name but the header's is taken."""
+
+    @attrs.frozen
+    class Named(Event):
+        type: str
+        now: str = "n"
+        init: str = "i"
+        owner: str = "o"
+        check: str = "c"
+        surplus: str = "s"
+
+    assert Named("t").type == "t"
+    assert Named("t", session_id="q").session_id == "q"
+
+
+@pytest.mark.parametrize("name", ["id", "timestamp", "session_id", "metadata", "header"])
+def test_a_field_cannot_hide_the_header(name: str) -> None:
+    """The class is refused where it is written."""
+    with pytest.raises(TypeError, match=rf"{name} hides the header's '{name}'"):
+        type("Hiding", (Event,), {"__annotations__": {name: str}, "__module__": __name__})
+
+
+def test_a_taken_type_name_is_refused() -> None:
+    """Stored messages would read back as another class."""
+    with pytest.raises(TypeError, match=r"'SessionStartEvent' belongs to llmgine_core.events:SessionStartEvent"):
+        type("Mine", (Event,), {"type_name": "SessionStartEvent", "__module__": __name__})
+
+
+def test_a_forgotten_decorator_is_found_below_a_decorated_class_too() -> None:
+    """A base whose annotation never became a field is refused when the class below is made."""
+
+    class Forgotten(Event):
+        x: int
+
+    with pytest.raises(TypeError, match=r"put @attrs\.frozen on the line above `class Forgotten`"):
+
+        @attrs.frozen
+        class Below(Forgotten):
+            y: int = 0
+
+
+def pickled(message: Event) -> Any:
+    return pickle.loads(pickle.dumps(message))
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickled])
+def test_a_copy_is_the_same_message(copied: Callable[[Any], Any]) -> None:
+    """Id, time and header go along, whatever kind of class it is."""
+    for event in (Ask("x", session_id="s", metadata={"k": [1]}), Noted("x", session_id="s", metadata={"k": [1]})):  # type: ignore[call-arg]
+        again = copied(event)
+        assert again == event
+        assert (again.id, again.timestamp, again.session_id) == (event.id, event.timestamp, "s")
+        assert again.metadata == {"k": [1]}
+
+
+def test_metadata_cannot_be_changed_through_one_of_the_messages_that_share_it() -> None:
+    """What one message did to a shared header, all would see."""
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        Ask("x").metadata["leak"] = 1  # type: ignore[index]
+    assert dict(Ask("y").metadata) == {}
+
+
+def test_validators_see_the_header() -> None:
+    """The header is there before the fields are."""
+    seen: list[str | None] = []
+
+    @attrs.frozen
+    class Checked(Event):
+        text: str
+
+        def __attrs_post_init__(self) -> None:
+            seen.append(self.session_id)
+
+    Checked("x", session_id="s")
+    assert seen == ["s"]

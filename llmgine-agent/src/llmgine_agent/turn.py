@@ -27,6 +27,7 @@ from llmgine_core import (
     StreamTurn,
     ToolArgumentsError,
     ToolCall,
+    ToolCallPart,
     ToolOutcome,
     ToolResult,
     TurnCompleted,
@@ -190,7 +191,9 @@ class _Turn:
         async with self._model.stream(request) as steps:
             while True:
                 with self._clock.limit():
-                    step = await anext(steps)
+                    step = await anext(steps, None)
+                if step is None:
+                    raise LanguageModelError(self._model.model, "its stream ended without the answer")
                 if isinstance(step, LLMCompleted):
                     yield step.response
                     return
@@ -242,8 +245,7 @@ def _without_calls(message: ChatMessage) -> ChatMessage:
     """The answer without calls that nobody will make any more."""
     if not message.tool_calls:
         return message
-    words = ChatMessage.assistant(message.text)
-    return attrs.evolve(message, parts=words.parts)
+    return attrs.evolve(message, parts=tuple(p for p in message.parts if not isinstance(p, ToolCallPart)))
 
 
 def _cancelled(call: ToolCall) -> ToolResult:

@@ -22,7 +22,7 @@ from llmgine_core.contracts import (
     Usage,
     lifecycle_header,
 )
-from llmgine_core.errors import PluginNotFoundError
+from llmgine_core.errors import LanguageModelError, PluginNotFoundError
 from llmgine_core.events import LLMRequestEvent, LLMResponseEvent, LLMStreamChunkEvent
 
 __all__ = ["BusModel", "ModelHandlers"]
@@ -102,6 +102,8 @@ class ModelHandlers:
                     if isinstance(step, LLMCompleted):
                         self._ended(call, command, step.response)
                     yield step
+            if not call.over:
+                raise LanguageModelError(call.model, "its stream ended without the answer")
         except BaseException as error:
             call.failed(error)
             raise
@@ -128,7 +130,7 @@ class _Call:
         self._began = time.perf_counter()
         self._first: float | None = None
         self._steps = 0
-        self._over = False
+        self.model, self.over = asked, False
         if bus.listens(LLMRequestEvent):
             self._emit(LLMRequestEvent(*self._names, stream, command.request))
 
@@ -148,9 +150,9 @@ class _Call:
         self._tell(outcome, None, error)
 
     def _tell(self, outcome: Outcome, response: LLMResponse | None, error: BaseException | None) -> None:
-        if self._over or not self._bus.listens(LLMResponseEvent):
+        was_over, self.over = self.over, True
+        if was_over or not self._bus.listens(LLMResponseEvent):
             return
-        self._over = True
         seconds, info = time.perf_counter() - self._began, None if error is None else ErrorInfo.from_exception(error)
         self._emit(LLMResponseEvent(*self._names, outcome, seconds, self._first, response, info))
 

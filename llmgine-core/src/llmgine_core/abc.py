@@ -497,19 +497,21 @@ class Redactor(Protocol):
 class Telemetry(Protocol):
     """The application's own logs, metrics and spans, published as events. From any thread; never fails."""
 
-    def log(self, level: Literal["debug", "info", "warning", "error", "critical"], message: str, **fields: Any) -> None:
+    def log(
+        self, level: Literal["debug", "info", "warning", "error", "critical"], message: str, /, **fields: Any
+    ) -> None:
         """Say something."""
         ...
 
-    def counter(self, name: str, value: float = 1, unit: str = "1", **attributes: Any) -> None:
+    def counter(self, name: str, value: float = 1, unit: str = "1", /, **attributes: Any) -> None:
         """Count something."""
         ...
 
-    def histogram(self, name: str, value: float, unit: str = "1", **attributes: Any) -> None:
+    def histogram(self, name: str, value: float, unit: str = "1", /, **attributes: Any) -> None:
         """Measure something."""
         ...
 
-    def span(self, name: str, **attributes: Any) -> AbstractContextManager[None]:
+    def span(self, name: str, /, **attributes: Any) -> AbstractContextManager[None]:
         """Time what happens inside the block; what is sent there belongs below it."""
         ...
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from llmgine_core import contracts
@@ -180,6 +181,7 @@ def make_converter() -> Converter:
 
     converter = make_json_converter()
     converter.register_unstructure_hook(StrEnum, lambda member: member.value)
+    converter.register_unstructure_hook(MappingProxyType, lambda view: converter.unstructure(dict(view)))
     _tag(converter, contracts.Part, _PARTS)
     _tag(converter, contracts.LLMStreamEvent, _CHUNKS)
     return converter
@@ -191,7 +193,8 @@ def _tag(converter: Converter, union: Any, classes: Mapping[str, type]) -> None:
 
     def write(value: Any) -> Any:
         if isinstance(value, contracts.UnknownPart):
-            return {**value.data, "type": value.type}
+            fields = converter.unstructure(value, unstructure_as=contracts.UnknownPart)
+            return {**fields["data"], "type": value.type}
         return {"type": names[type(value)], **converter.unstructure(value, unstructure_as=type(value))}
 
     def read(document: Any, _: Any) -> Any:

@@ -13,11 +13,13 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from time import time_ns
-from typing import TYPE_CHECKING, Any, Self
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
 import attrs
 
 __all__ = [
+    "RESERVED",
     "Header",
     "HeaderFields",
     "State",
@@ -29,6 +31,11 @@ __all__ = [
 ]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _read_only(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    # one header serves many messages: what one of them did to it, all would see
+    return MappingProxyType(dict(metadata))
 
 
 @attrs.frozen(kw_only=True)
@@ -51,11 +58,22 @@ class Header:
     deadline: datetime | None = None
     traceparent: str | None = None
     tracestate: str | None = None
-    metadata: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    metadata: Mapping[str, Any] = attrs.field(factory=dict[str, Any], converter=_read_only)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = {name: getattr(self, name) for name in _HEADER_FIELDS}
+        return _make_header, ({**values, "metadata": dict(self.metadata)},)
+
+
+def _make_header(values: dict[str, Any]) -> Header:
+    return Header(**values)
 
 
 _EMPTY_HEADER = Header()
 _HEADER_FIELDS = frozenset(a.name for a in attrs.fields(Header))
+RESERVED = _HEADER_FIELDS | {"id", "timestamp", "header", "with_header"}
+"""Names that a message's own fields cannot have."""
+
 _mint_lock = threading.Lock()
 
 
@@ -78,6 +96,25 @@ class State:
         _set_header(self, header)
         _set_complete(self, True)
         return self
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
+        """A copy, and what comes out of a pickle, is the same message: its header goes along."""
+        _mint(self)
+        values = {field.name: getattr(self, field.name) for field in attrs.fields(type(self))}
+        slots = {name: getattr(self, name) for name in _SLOTS if hasattr(self, name)}
+        return _rebuilt, (type(self), {**values, **getattr(self, "__dict__", {})}, slots)
+
+
+_SLOTS = ("_complete", "_header", "_id", "_stamp")
+
+
+def _rebuilt(cls: type[State], values: dict[str, Any], slots: dict[str, Any]) -> State:
+    message = cls.__new__(cls)
+    for name, value in values.items():
+        object.__setattr__(message, name, value)  # the classes are frozen
+    for name, value in slots.items():
+        State.__dict__[name].__set__(message, value)
+    return message
 
 
 if TYPE_CHECKING:
@@ -148,22 +185,25 @@ def stamping_init(init: Any, owner: type[State], check: Callable[[Any, tuple[Any
         return init
     positional = code.co_varnames[1 : code.co_argcount]
     keyword_only = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
-    declared = ["self", *positional, "*surplus", *keyword_only, "**header"]
+    declared = ["self", *positional, "*_llmgine_surplus", *keyword_only, "**_llmgine_header"]
     passed = ["self", *positional, *(f"{name}={name}" for name in keyword_only)]
+    # the header comes first, so that validators and __attrs_post_init__ see it
     source = (
         f"def __init__({', '.join(declared)}):\n"
-        f"    if surplus or type(self) is not owner: check(type(self), surplus)\n"
-        f"    init({', '.join(passed)})\n"
-        f"    set_stamp(self, now())\n"
-        f"    if header: take_header(self, header)\n"
+        f"    if _llmgine_surplus or self.__class__ is not _llmgine_owner:\n"
+        f"        _llmgine_check(self.__class__, _llmgine_surplus)\n"
+        f"    _llmgine_set_stamp(self, _llmgine_now())\n"
+        f"    if _llmgine_header: _llmgine_take_header(self, _llmgine_header)\n"
+        f"    _llmgine_init({', '.join(passed)})\n"
     )
+    # Every name but `self` is reserved: the parameters are called what users call their fields.
     namespace: dict[str, Any] = {
-        "init": init,
-        "set_stamp": _set_stamp,
-        "now": time_ns,
-        "take_header": take_header,
-        "owner": owner,
-        "check": check,
+        "_llmgine_init": init,
+        "_llmgine_set_stamp": _set_stamp,
+        "_llmgine_now": time_ns,
+        "_llmgine_take_header": take_header,
+        "_llmgine_owner": owner,
+        "_llmgine_check": check,
     }
     exec(source, namespace)
     wrapper = namespace["__init__"]
@@ -197,6 +237,8 @@ def take_header(message: State, given: dict[str, Any]) -> None:
 
 
 def _nanoseconds(timestamp: datetime) -> int:
+    if not isinstance(timestamp, datetime):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"timestamp is a datetime, not {timestamp!r}")
     if timestamp.tzinfo is None:
         raise ValueError(f"timestamp {timestamp.isoformat()} has no time zone; give an aware one, datetime.now(UTC)")
     return (timestamp - _EPOCH) // timedelta(microseconds=1) * 1000

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
+import sys
 import weakref
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, ClassVar, Final, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, TypeVar, cast
 
 import attrs
 
-from llmgine_core.contracts.header import Header, HeaderFields, lifecycle_header, stamping_init
+from llmgine_core.contracts.header import RESERVED, Header, HeaderFields, lifecycle_header, stamping_init
 
 __all__ = [
     "CONTENT",
@@ -20,9 +23,9 @@ __all__ = [
     "Message",
     "StreamCommand",
     "content",
+    "content_fields",
     "current_message",
     "handling",
-    "is_content",
     "lifecycle_header",
     "message_type",
 ]
@@ -47,9 +50,30 @@ def content(**options: Any) -> Any:
     return attrs.field(metadata=metadata, **options)
 
 
-def is_content(field: attrs.Attribute[Any]) -> bool:
-    """Whether a field of a message class is marked `content()`, in either form."""
-    marks = [field.metadata, *(getattr(m, "metadata", {}) for m in getattr(field.type, "__metadata__", ()))]
+def content_fields(cls: type[Any]) -> frozenset[str]:
+    """The names of a class's fields that are marked `content()`, in either form.
+
+    A field whose annotation cannot be read (a name that only type checkers import) counts as content, lest it leak.
+
+    Args:
+        cls: an attrs class or a dataclass.
+    """
+    # a dataclass that is a message has the attributes of its attrs base besides
+    fields: tuple[Any, ...] = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else attrs.fields(cls)
+    return frozenset(field.name for field in fields if _is_content(cls, field))
+
+
+def _is_content(cls: type[Any], field: Any) -> bool:
+    if CONTENT.items() <= dict(field.metadata).items():
+        return True
+    annotation = field.type
+    if isinstance(annotation, str):
+        owner = next(c for c in cls.__mro__ if field.name in vars(c).get("__annotations__", ()))
+        try:
+            annotation = eval(annotation, vars(sys.modules[owner.__module__]), dict(vars(owner)))
+        except Exception:  # whatever an annotation may raise: what is not known is not shown
+            return True
+    marks = (getattr(mark, "metadata", {}) for mark in getattr(annotation, "__metadata__", ()))
     return any(CONTENT.items() <= mark.items() for mark in marks)
 
 
@@ -62,22 +86,49 @@ def message_type(type_name: str) -> type[Message] | None:
     return _types.get(type_name)
 
 
-def _refuse_lost_fields(cls: type[Message], surplus: tuple[Any, ...]) -> None:
-    """Refuse a subclass whose annotations are no fields because the decorator was forgotten; and surplus arguments."""
-    fields = {a.name for a in attrs.fields(cls)}
+def _own_fields(cls: type[Any]) -> Iterator[tuple[type[Any], str]]:
+    """Annotations that look like fields, with the class that has them."""
     for base in cls.__mro__:
-        for name, annotation in vars(base).get("__annotations__", {}).items():
-            if name not in fields and "ClassVar" not in str(annotation) and issubclass(base, Message):
-                raise TypeError(
-                    f"{base.__qualname__}.{name} is an annotation but no field; "
-                    f"put @attrs.frozen on the line above `class {base.__name__}`"
-                )
+        if issubclass(base, Message):
+            for name, annotation in vars(base).get("__annotations__", {}).items():
+                if "ClassVar" not in str(annotation):
+                    yield base, name
+
+
+def _refuse_lost_fields(cls: type[Message], surplus: tuple[Any, ...] = ()) -> None:
+    """Refuse a class whose annotations are no fields because the decorator was forgotten; and surplus arguments."""
+    known = {a.name for a in attrs.fields(cls)} | set(getattr(cls, "__dataclass_fields__", ()))
+    for base, name in _own_fields(cls):
+        if name not in known:
+            raise TypeError(
+                f"{base.__qualname__}.{name} is an annotation but no field; "
+                f"put @attrs.frozen on the line above `class {base.__name__}`"
+            )
     if surplus:
-        raise TypeError(f"{cls.__name__}() takes {len(fields)} positional arguments at most; left over: {surplus!r}")
+        raise TypeError(f"{cls.__name__}() takes {len(known)} positional arguments at most; left over: {surplus!r}")
+
+
+def _refuse_header_names(cls: type[Message]) -> None:
+    """Refuse fields that would hide the header's."""
+    for base, name in _own_fields(cls):
+        if name in RESERVED:
+            raise TypeError(f"{base.__qualname__}.{name} hides the header's {name!r}; give the field another name")
+
+
+class _MessageType(type):
+    """Wraps the `__init__` that a decorator sets on a class that is there already.
+
+    `@dataclass` and `@attrs.frozen(slots=False)` do; a slotted attrs class is built anew, with its `__init__` in place.
+    """
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        if name == "__init__" and inspect.isfunction(value):
+            value = stamping_init(value, cast("type[Message]", cls), _refuse_lost_fields)
+        super().__setattr__(name, value)
 
 
 @attrs.frozen
-class Message(HeaderFields):
+class Message(HeaderFields, metaclass=_MessageType):
     """What travels on the bus. Subclass `Command`, `StreamCommand` or `Event`, decorated with `@attrs.frozen`.
 
     Every message takes the header's names as keyword-only arguments. None of them is part of equality, and what is left
@@ -105,10 +156,22 @@ class Message(HeaderFields):
         super().__init_subclass__(**kwargs)
         if "type_name" not in cls.__dict__:
             cls.type_name = f"{cls.__module__}:{cls.__qualname__}"
-        _types[cls.type_name] = cls
+        _refuse_header_names(cls)
+        _register(cls)
         # attrs builds a slotted class anew, with its __init__ already in place: this is the moment to wrap that one.
         if "__attrs_attrs__" in cls.__dict__ and "__init__" in cls.__dict__:
-            setattr(cls, "__init__", stamping_init(cls.__dict__["__init__"], cls, _refuse_lost_fields))  # noqa: B010
+            _refuse_lost_fields(cls)
+            setattr(cls, "__init__", cls.__dict__["__init__"])  # noqa: B010 - wrapped on the way, by the metaclass
+
+
+def _register(cls: type[Message]) -> None:
+    known = _types.get(cls.type_name)
+    if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+        raise TypeError(
+            f"the type name {cls.type_name!r} belongs to {known.__module__}:{known.__qualname__}; give "
+            f"{cls.__qualname__} another type_name"
+        )
+    _types[cls.type_name] = cls
 
 
 @attrs.frozen

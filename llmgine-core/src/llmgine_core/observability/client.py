@@ -23,20 +23,22 @@ class ObservabilityClient:
     def __init__(self, emit: Callable[[Event], None]) -> None:
         self._emit = emit
 
-    def log(self, level: Literal["debug", "info", "warning", "error", "critical"], message: str, **fields: Any) -> None:
+    def log(
+        self, level: Literal["debug", "info", "warning", "error", "critical"], message: str, /, **fields: Any
+    ) -> None:
         """Publish a `LogEvent`."""
         self._emit(LogEvent(level, message, fields))
 
-    def counter(self, name: str, value: float = 1, unit: str = "1", **attributes: Any) -> None:
+    def counter(self, name: str, value: float = 1, unit: str = "1", /, **attributes: Any) -> None:
         """Publish a `MetricEvent` that adds `value` to a sum; `unit` in UCUM notation."""
         self._emit(MetricEvent(name, "counter", value, unit, attributes))
 
-    def histogram(self, name: str, value: float, unit: str = "1", **attributes: Any) -> None:
+    def histogram(self, name: str, value: float, unit: str = "1", /, **attributes: Any) -> None:
         """Publish a `MetricEvent` that adds `value` to a distribution; `unit` in UCUM notation."""
         self._emit(MetricEvent(name, "histogram", value, unit, attributes))
 
     @contextmanager
-    def span(self, name: str, **attributes: Any) -> Generator[None]:
+    def span(self, name: str, /, **attributes: Any) -> Generator[None]:
         """Publish a `SpanStartEvent`, and at the end of the block a `SpanEndEvent`; exceptions pass unchanged."""
         start = SpanStartEvent(name, attributes)
         self._emit(start)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
-from llmgine_core.contracts import Event, is_content
+from llmgine_core.contracts import Event, content_fields
 from llmgine_core.serialization import make_converter
 
 if TYPE_CHECKING:
@@ -57,10 +58,11 @@ def _omit_content(converter: Converter) -> None:
     from cattrs.gen import make_dict_unstructure_fn, override
 
     def has_content(kind: Any) -> bool:
-        return attrs.has(kind) and any(is_content(field) for field in attrs.fields(kind))
+        is_record = attrs.has(kind) or (isinstance(kind, type) and dataclasses.is_dataclass(kind))
+        return is_record and bool(content_fields(cast("type[Any]", kind)))
 
     def make_writer(kind: Any) -> Callable[[Any], dict[str, Any]]:
-        omitted: Any = {f.name: override(unstruct_hook=_omitted) for f in attrs.fields(kind) if is_content(f)}
+        omitted: Any = {name: override(unstruct_hook=_omitted) for name in content_fields(kind)}
         return make_dict_unstructure_fn(kind, converter, **omitted)
 
     converter.register_unstructure_hook_factory(has_content, make_writer)
