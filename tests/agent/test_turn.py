@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+
 import anyio
 import attrs
 import pytest
@@ -10,6 +13,9 @@ from llmgine_core import (
     Application,
     ApplicationBootstrap,
     LanguageModelError,
+    LLMRequest,
+    LLMStreamEvent,
+    LLMTextDelta,
     Role,
     RunTurn,
     StoppedBy,
@@ -265,3 +271,39 @@ async def test_an_answer_that_never_fits_is_an_error_that_names_the_faults() -> 
         with pytest.raises(LanguageModelError, match=r"the answer is no Invoice: .*total"):
             await session.execute(RunTurn("Which invoice?", output=Invoice))
         assert await history(app, "s") == []
+
+
+async def test_without_a_tool_manager_a_turn_goes_without_tools() -> None:
+    """Absence is absence: nothing is offered, and words are answered."""
+    bootstrap, model = application("Hello!", tools=[], tool_manager=None)
+    async with bootstrap as app, app.session() as session:
+        assert (await session.execute(RunTurn("Hi"))).text == "Hello!"
+    assert model.requests[0].tools == ()
+
+
+async def test_words_are_words() -> None:
+    """What is no text is refused where it is given, not when the history is read."""
+    with pytest.raises(TypeError, match="'text' must be <class 'str'>"):
+        RunTurn(3)  # type: ignore[arg-type]
+
+
+async def test_a_stream_that_ends_without_the_answer_is_an_error_and_told_once() -> None:
+    """A model that breaks off leaves no call open in the trace."""
+
+    class Broken(ScriptedModel):
+        @asynccontextmanager
+        async def stream(self, request: LLMRequest) -> AsyncGenerator[AsyncIterator[LLMStreamEvent]]:
+            async def steps() -> AsyncGenerator[LLMStreamEvent]:
+                yield LLMTextDelta("Well, ")
+
+            async with aclosing(steps()) as some:
+                yield some
+
+    recorder = RecordingEventHandler()
+    options = {"tool_manager": "default", "context_store": "memory", "plugins": ["agent"], "observability": [recorder]}
+    async with ApplicationBootstrap(llm=Broken(), discover=False, **options) as app, app.session() as session:  # type: ignore[arg-type]
+        with pytest.raises(LanguageModelError, match="its stream ended without the answer"):
+            async with session.stream(StreamTurn("Hi")) as events:
+                assert [event async for event in events] == []
+    (told,) = recorder.of_type("LLMResponseEvent")
+    assert told.fields["outcome"] == "error"

@@ -22,12 +22,14 @@ from llmgine_core import (
     LLMRequest,
     LLMResponse,
     LLMTextDelta,
+    PluginNotFoundError,
     RunTurn,
     StoppedBy,
     StreamTurn,
     ToolArgumentsError,
     ToolCall,
     ToolCallPart,
+    ToolDefinition,
     ToolOutcome,
     ToolResult,
     TurnCompleted,
@@ -176,11 +178,18 @@ class _Turn:
         system = (ChatMessage.system(command.system),) if command.system else ()
         return LLMRequest(
             messages=(*system, *history, *self._unsaved, *self._asides),
-            tools=self._session.tools.definitions(),
+            tools=self._tools(),
             tool_choice="auto" if may_call and not self._asides else "none",
             response_format=None if self._format is None else self._format.schema,
             max_output_tokens=command.max_tokens,
         )
+
+    def _tools(self) -> tuple[ToolDefinition, ...]:
+        """What the model may call; nothing where the application has no tool manager, and so no tools."""
+        try:
+            return self._session.tools.definitions()
+        except PluginNotFoundError:
+            return ()
 
     async def _ask(self, request: LLMRequest) -> AsyncGenerator[TurnTextDelta | LLMResponse]:
         if not self._streamed:

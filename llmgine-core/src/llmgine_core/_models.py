@@ -76,8 +76,8 @@ class ModelHandlers:
         """
         if name in self._models:
             return self._models[name]
-        package = None if self._models else 'llmgine-llm-local, and select it with llm = "local"'
-        raise PluginNotFoundError("language model", name, tuple(self._models), (), package)
+        package = None if self._models else "llmgine-llm-local"
+        raise PluginNotFoundError("language model", name, tuple(self._models), package=package, selected=True)
 
     async def generate(self, command: GenerateCommand) -> LLMResponse:
         """Answer in one piece."""

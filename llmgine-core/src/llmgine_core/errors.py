@@ -71,17 +71,32 @@ class PluginError(LlmgineError):
 
 @attrs.define
 class PluginNotFoundError(PluginError):
-    """No installed distribution offers a plugin of this kind and name."""
+    """No installed distribution offers a plugin of this kind and name; or none of this kind is selected.
+
+    Attributes:
+        kind: the kind, in words.
+        name: the name asked for; empty where any of the kind would do.
+        installed: what there is of that kind.
+        near_misses: names that are close.
+        package: what to install.
+        selected: whether the name was looked for among those selected, rather than among those installed.
+    """
 
     kind: str
     name: str
     installed: tuple[str, ...] = ()
     near_misses: tuple[str, ...] = ()
     package: str | None = None
+    selected: bool = False
 
     def __str__(self) -> str:
-        asked = f"{self.kind} {self.name!r} is not installed" if self.name else f"no {self.kind} is configured"
+        if self.selected or not self.name:
+            name = f" {self.name!r}" if self.name else ""
+            others = f"; selected: {_listed(self.installed)}" if self.installed else ""
+            package = f" ({self.package} offers one: pip install {self.package})" if self.package else ""
+            return f"no {self.kind}{name} is selected{others}; name one in the configuration{package}"
         cure = f"; install it with: pip install {self.package}" if self.package else ""
+        asked = f"{self.kind} {self.name!r} is not installed"
         return f"{asked}; installed: {_listed(self.installed)}{_or(self.near_misses)}{cure}"
 
 

@@ -46,7 +46,7 @@ class TextPart:
         extra: what the provider says besides (annotations, cache marks); JSON data.
     """
 
-    text: str = attrs.field(metadata=CONTENT)
+    text: str = attrs.field(metadata=CONTENT, validator=attrs.validators.instance_of(str))
     extra: Mapping[str, Any] = _extra()
 
 

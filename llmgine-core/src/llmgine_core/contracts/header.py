@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from time import time_ns
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Self, SupportsIndex
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex, cast
 
 import attrs
 
@@ -100,7 +100,7 @@ class State:
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         """A copy, and what comes out of a pickle, is the same message: its header goes along."""
         _mint(self)
-        values = {field.name: getattr(self, field.name) for field in attrs.fields(type(self))}
+        values = {field.name: getattr(self, field.name) for field in attrs.fields(cast("Any", type(self)))}
         slots = {name: getattr(self, name) for name in _SLOTS if hasattr(self, name)}
         return _rebuilt, (type(self), {**values, **getattr(self, "__dict__", {})}, slots)
 

@@ -147,7 +147,7 @@ class RunTurn(Command[TurnResult]):
     """
 
     type_name: ClassVar[str] = "RunTurn"
-    text: str = attrs.field(metadata=CONTENT)
+    text: str = attrs.field(metadata=CONTENT, validator=attrs.validators.instance_of(str))
     system: str | None = attrs.field(default=None, kw_only=True, metadata=CONTENT)
     llm: str = attrs.field(default="default", kw_only=True)
     output: type[Any] | None = attrs.field(default=None, kw_only=True)
@@ -194,7 +194,7 @@ class StreamTurn(StreamCommand[TurnStreamEvent]):
     """`RunTurn`, streamed. The fields are those of `RunTurn`."""
 
     type_name: ClassVar[str] = "StreamTurn"
-    text: str = attrs.field(metadata=CONTENT)
+    text: str = attrs.field(metadata=CONTENT, validator=attrs.validators.instance_of(str))
     system: str | None = attrs.field(default=None, kw_only=True, metadata=CONTENT)
     llm: str = attrs.field(default="default", kw_only=True)
     output: type[Any] | None = attrs.field(default=None, kw_only=True)
