@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import anyio
 import anyio.to_thread
@@ -40,8 +41,11 @@ class Lines:
         return line.decode(self._encoding, "replace").rstrip("\r")
 
     async def _read(self) -> bytes:
-        try:
-            await anyio.wait_readable(self._descriptor)
-        except OSError:  # a plain file, which never blocks; or a system that cannot wait for what is no socket
-            return await anyio.to_thread.run_sync(os.read, self._descriptor, _CHUNK, abandon_on_cancel=True)
-        return await anyio.to_thread.run_sync(os.read, self._descriptor, _CHUNK)
+        if sys.platform != "win32":  # which can wait for sockets only
+            try:
+                await anyio.wait_readable(self._descriptor)
+            except OSError:  # a plain file: nothing can wait for it, and nothing needs to
+                pass
+            else:
+                return await anyio.to_thread.run_sync(os.read, self._descriptor, _CHUNK)
+        return await anyio.to_thread.run_sync(os.read, self._descriptor, _CHUNK, abandon_on_cancel=True)
