@@ -22,6 +22,7 @@ from llmgine_core import (
     Outcome,
     Retry,
     SessionStartEvent,
+    _delivery,
 )
 from tests.core.messages import Gate, Noted, Recorder, Said, Shouted, balanced, running
 
@@ -435,3 +436,94 @@ async def test_lanes_and_counts_are_gone_when_nothing_is_pending(caplog: pytest.
         assert dispatcher._pending_by_scope == {}
         assert len(bus.stats().subscriptions) == 2
         assert bus.stats().total.delivered == 100
+
+
+# ── chains and long lanes ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def frames_above() -> int:
+    """How many handlers' calls are linked above the caller, ended ones included."""
+    frame, count = _delivery._frame.get(), -1
+    while frame is not None:
+        frame, count = frame.above, count + 1
+    return count
+
+
+async def test_a_chain_of_events_holds_no_calls_that_have_ended() -> None:
+    async with running() as bus:
+        depths: list[int] = []
+        last = anyio.Event()
+
+        async def pass_on(event: Said) -> None:
+            depths.append(frames_above())
+            if event.number == 200:
+                last.set()
+            else:
+                await bus.publish(Said(number=event.number + 1))
+
+        bus.register_event_handler(Said, pass_on)
+        await bus.publish(Said())
+        await last.wait()
+        assert max(depths) <= 1
+
+
+async def test_calls_that_overlap_in_a_chain_are_let_go_as_they_end() -> None:
+    async with running() as bus:
+        depths: list[int] = []
+        begun = [anyio.Event() for _ in range(103)]
+
+        async def pass_on(event: Said) -> None:
+            begun[event.number].set()
+            depths.append(frames_above())
+            if event.number < 100:
+                bus.emit(Said(number=event.number + 1))
+                await begun[event.number + 2].wait()  # so that three calls overlap at any time
+
+        for lane in range(3):
+            bus.register_event_handler(Said, pass_on, where=lambda e, lane=lane: e.number % 3 == lane)
+        begun[101].set()
+        begun[102].set()
+        await bus.publish(Said())
+        await bus.wait_idle()
+        assert len(depths) == 101
+        assert max(depths) <= 4
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_a_lane_that_never_suspends_lets_others_run_and_a_stop_cut_it_short(is_async: bool) -> None:
+    bus = MessageBus(capacity=10)
+    await bus.start()
+    handled = 0
+
+    def again(event: Said) -> None:
+        nonlocal handled
+        handled += 1
+        if handled < 100_000:  # for ever, as far as the stop is concerned
+            bus.emit(Said())
+
+    async def again_async(event: Said) -> None:
+        again(event)
+
+    bus.register_event_handler(Said, again_async if is_async else again)
+    await bus.publish(Said())
+    await bus.stop(drain=0.01)
+    assert handled < 100_000
+    assert balanced(bus.stats())
+    assert bus.stats().total.pending == 0
+
+
+async def test_a_session_that_ends_while_its_lane_lets_others_run_keeps_the_books() -> None:
+    async with running() as bus:
+        session = bus.session("s", drain=0)
+        async with session:
+
+            async def handle(event: Said) -> None:
+                pass
+
+            session.register_event_handler(Said, handle)
+            for number in range(500):
+                await session.publish(Said(number=number))
+        books = bus.stats().total
+        assert books.delivered + books.discarded == books.deliveries
+        assert books.delivered % 64 == 0
+        assert balanced(bus.stats())

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import attrs
 
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["Dispatcher", "Frame", "current_frame", "in_frame", "leave_frames"]
 
 _logger = logging.getLogger("llmgine.bus")
+
+# So many deliveries a lane makes before it lets others run, since its handler may never suspend.
+_TURN = 64
 
 # Of these a failure or drop is counted and logged, never announced: the announcement would come back here.
 _NEVER_ANNOUNCED = (
@@ -76,7 +80,13 @@ class Frame:
         while frame is not None:
             if frame.owner is self.owner and not frame.over:
                 yield frame
-            frame = frame.above
+            frame = frame.caller()
+
+    def caller(self) -> Frame | None:
+        """The nearest call above that has not ended; ended ones are let go, or a chain of events keeps them all."""
+        while self.above is not None and self.above.over:
+            self.above = self.above.above
+        return self.above
 
     @property
     def deliveries(self) -> int:
@@ -100,7 +110,7 @@ def current_frame(owner: Dispatcher) -> Frame | None:
     """The handler call of that dispatcher in which the caller stands."""
     frame = _frame.get()
     while frame is not None and (frame.owner is not owner or frame.over):
-        frame = frame.above
+        frame = frame.caller()
     return frame
 
 
@@ -113,7 +123,10 @@ class in_frame:  # noqa: N801 - reads as a function: `with in_frame(...)`
     """Run a block as part of a handler's call."""
 
     def __init__(self, owner: Dispatcher, message: Message, *, delivery: bool) -> None:
-        self._frame = Frame(owner, message, delivery, _frame.get())
+        frame: Frame | None = Frame(owner, message, delivery, _frame.get())
+        self._frame = frame
+        while frame is not None:
+            frame = frame.caller()
         self._handling = handling(message)
 
     def __enter__(self) -> None:
@@ -282,7 +295,13 @@ class Dispatcher:
     async def _work(self, key: LaneKey, lane: Lane) -> None:
         try:
             with anyio.CancelScope() as lane.scope:
+                served = 0
                 while lane.queue:
+                    if served == _TURN:  # between deliveries: a cancellation that comes here is nobody's handler's
+                        served = 0
+                        await anyio.lowlevel.checkpoint()
+                        continue
+                    served += 1
                     delivery = lane.queue.popleft()
                     self.queued -= 1
                     self._on_start()
@@ -383,13 +402,11 @@ class Dispatcher:
             if subscription is not None and subscription.scope == scope and lane.scope is not None:
                 lane.scope.cancel()
 
-    def discard_queues(self) -> int:
-        """Discard all that waits; returns how many deliveries."""
-        count = self.queued
+    def discard_queues(self) -> None:
+        """Discard all that waits."""
         for lane in list(self._lanes.values()):
             while lane.queue:
                 self._discarded(lane.queue.popleft())
-        return count
 
     def forget_lanes(self) -> None:
         """Close the books of lanes whose worker was cancelled before it ever ran."""
