@@ -1295,3 +1295,42 @@ async def test_a_generic_command_is_handled_under_its_origin() -> None:
     async with running() as bus:
         bus.register_command_handler(Wrapped, unwrap)
         assert await bus.execute(Wrapped(5)) == 5
+
+
+# ── streams that fail at their edges ─────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_stream_whose_handler_cannot_be_called_leaves_nothing_open() -> None:
+    async def wrong(command: Count, more: int) -> AsyncGenerator[int, None]:
+        yield more
+
+    async with running() as bus:
+        told = Recorder()
+        bus.add_tap(lambda e: told.note(e) if isinstance(e, CommandResultEvent) else None)
+        bus.register_command_handler(Count, wrong)
+        with pytest.raises(TypeError, match="more"):
+            async with bus.stream(Count()):
+                raise AssertionError("never reached")
+        assert not bus._streams
+        assert [e.outcome for e in told.seen] == [Outcome.ERROR]
+
+
+async def test_what_a_generator_raises_after_its_reader_left_is_logged_and_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def torn(command: Count) -> AsyncGenerator[int, None]:
+        try:
+            while True:
+                yield 1
+        finally:
+            raise ValueError("could not clean up")
+
+    async with running() as bus:
+        told = Recorder()
+        bus.add_tap(lambda e: told.note(e) if isinstance(e, CommandResultEvent) else None)
+        bus.register_command_handler(Count, torn)
+        async with bus.stream(Count()) as items:
+            async for _ in items:
+                break
+        assert [(e.outcome, e.error.message) for e in told.seen] == [(Outcome.ERROR, "could not clean up")]
+        assert "failed after its reader had left" in caplog.text

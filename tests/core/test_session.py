@@ -661,3 +661,20 @@ async def test_a_task_that_outlives_the_handler_that_made_it_stands_in_that_call
         await bus.publish(Said())
         await bus.wait_idle()
         assert stale[0].run(bus.frame) is None
+
+
+async def test_a_background_task_waits_for_the_stop_of_another_bus() -> None:
+    done = anyio.Event()
+    async with running() as bus, bus.session("s") as session:
+
+        async def work() -> None:
+            async with MessageBus() as other:
+                other.register_event_handler(Said, seen := Recorder())
+                await other.publish(Said())
+            assert len(seen.seen) == 1
+            with pytest.raises(BusClosedError, match="stopped"):
+                await other.publish(Said())
+            done.set()
+
+        session.start_soon(work)
+        await done.wait()

@@ -159,7 +159,7 @@ class MessageBus:
             self._state = "stopping"
             # in a task of the loop: who asks may be cancelled meanwhile
             contextvars.Context().run(self._loop.spawn, functools.partial(self._stop, drain))
-        if self.frame() is not None or in_background():
+        if self.frame() is not None or in_background(self):
             return StopReport()
         with anyio.CancelScope(shield=True):
             await self._stopped.wait()
@@ -414,7 +414,12 @@ class MessageBus:
             running.enter_context(self._working(stream, self._streams, command))
             tellers[0].started()
             frame = in_frame(self._dispatcher, command, delivery=False)
-            return Source(registration.handler(command), frame, deadline_of(command, timeout, registration.timeout))
+            try:
+                generator = registration.handler(command)
+            except BaseException as error:  # it takes other parameters, say
+                closed(error)
+                raise
+            return Source(generator, frame, deadline_of(command, timeout, registration.timeout))
 
         def closed(error: BaseException | None) -> None:
             tellers[0].ended(Outcome.OK if error is None else outcome_of(error), None, error)

@@ -79,9 +79,9 @@ _background_of: contextvars.ContextVar[tuple[SessionState, ...]] = contextvars.C
 )
 
 
-def in_background() -> bool:
-    """Whether the caller stands in a background task of a session that is open."""
-    return any(state.phase != "closed" for state in _background_of.get())
+def in_background(bus: MessageBus) -> bool:
+    """Whether the caller stands in a background task of a session that is open on this bus."""
+    return any(bus.open_sessions.get(state.id) is state for state in _background_of.get())
 
 
 class BusSession:

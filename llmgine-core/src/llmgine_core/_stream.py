@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
@@ -11,9 +12,11 @@ from typing import Any, Generic, Self, TypeVar
 import anyio
 import attrs
 
-from llmgine_core._loop import run_in_context
+from llmgine_core._loop import is_cancellation, run_in_context
 
 __all__ = ["AnswerStream", "Source"]
+
+_logger = logging.getLogger("llmgine.bus")
 
 T = TypeVar("T")
 _BUFFER = 16
@@ -91,16 +94,20 @@ class AnswerStream(Generic[T]):
         self._scope.cancel()
 
     async def _run(self, source: Source[T], send: Any, context: contextvars.Context) -> None:
+        after_leaving: BaseException | None = None
         try:
             with self._scope:
                 await run_in_context(context, _forward(source, send))
         except BaseException as error:  # the reader's to see; raised here, it would end the bus
             self._error = self._error or error
+            if self._left and not is_cancellation(error):
+                after_leaving = error
+                _logger.error("a stream's handler failed after its reader had left", exc_info=error)
         if self._scope.cancelled_caught and not self._left:
             self._error = self._error or TimeoutError(self._late)
         send.close()
         self._ended.set()
-        self._closed(None if self._left else self._error)
+        self._closed(after_leaving if self._left else self._error)
 
 
 async def _forward(source: Source[Any], send: Any) -> None:
