@@ -100,3 +100,10 @@ def test_grpc_is_imported_only_where_it_is_configured() -> None:
     use = "from llmgine_obs_otel import OpenTelemetryEventHandler as H; h = H({options}); h.start(); h.close()"
     assert "grpc" not in modules_after(use.format(options=""))
     assert "grpc" in modules_after(use.format(options="protocol='grpc'"))
+
+
+@pytest.mark.parametrize("endpoint", ["", "localhost:4318", "ftp://x", "http://", "http://x:port"])
+def test_an_address_that_is_none_is_refused_at_once(endpoint: str) -> None:
+    """A misspelt endpoint stops the start instead of failing with each export."""
+    with pytest.raises(ValueError, match="endpoint is an address such as http://localhost:4318"):
+        OtelSettings(endpoint=endpoint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Literal
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -15,6 +16,18 @@ Signal = Literal["traces", "metrics", "logs"]
 
 def _signals(given: Iterable[Signal]) -> tuple[Signal, ...]:
     return (given,) if isinstance(given, str) else tuple(given)  # type: ignore[return-value]
+
+
+def _is_address(_: object, __: object, endpoint: str | None) -> None:
+    if endpoint is None:
+        return
+    try:
+        parts = urlsplit(endpoint)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError(f"endpoint is an address such as http://localhost:4318, not {endpoint!r}")
 
 
 @attrs.frozen(kw_only=True)
@@ -32,7 +45,7 @@ class OtelSettings:
         interval: seconds to wait for a batch to fill; 0 exports at once.
     """
 
-    endpoint: str | None = None
+    endpoint: str | None = attrs.field(default=None, validator=_is_address)
     protocol: Protocol = attrs.field(default="http/protobuf", validator=attrs.validators.in_(("http/protobuf", "grpc")))
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     timeout: float = attrs.field(default=5.0, validator=attrs.validators.gt(0))
