@@ -5,6 +5,7 @@
 
 import asyncio
 import contextvars
+import functools
 import gc
 import threading
 import weakref
@@ -1307,7 +1308,7 @@ async def test_a_stream_whose_handler_cannot_be_called_leaves_nothing_open() -> 
     async with running() as bus:
         told = Recorder()
         bus.add_tap(lambda e: told.note(e) if isinstance(e, CommandResultEvent) else None)
-        bus.register_command_handler(Count, wrong)
+        bus.register_command_handler(Count, wrong)  # type: ignore[arg-type]
         with pytest.raises(TypeError, match="more"):
             async with bus.stream(Count()):
                 raise AssertionError("never reached")
@@ -1334,3 +1335,94 @@ async def test_what_a_generator_raises_after_its_reader_left_is_logged_and_told(
                 break
         assert [(e.outcome, e.error.message) for e in told.seen] == [(Outcome.ERROR, "could not clean up")]
         assert "failed after its reader had left" in caplog.text
+
+
+# ── middleware that takes its time, or liberties ─────────────────────────────────────────────────────────────────────
+
+
+async def test_a_timeout_covers_what_middleware_takes() -> None:
+    async def hang(message: Message, call_next: Callable[[Message], Awaitable[Any]]) -> Any:
+        await anyio.sleep_forever()
+
+    async with running() as bus:
+        bus.register_command_handler(Ask, answer)
+        bus.add_middleware(hang)
+        with pytest.raises(TimeoutError, match="Ask was not answered in time"):
+            await bus.execute(Ask(), timeout=0.01)
+
+
+async def test_a_stop_answers_whoever_waits_for_middleware() -> None:
+    gate = Gate()
+
+    async def hang(message: Message, call_next: Callable[[Message], Awaitable[Any]]) -> Any:
+        await gate(message)
+
+    bus = MessageBus()
+    await bus.start()
+    bus.register_command_handler(Ask, answer)
+    bus.add_middleware(hang)
+    async with in_background(bus.execute, Ask()) as errors:
+        await gate.entered.wait()
+        report = await bus.stop(drain=0.01)
+    assert [type(e) for e in errors] == [BusClosedError]
+    assert report.cancelled == 1
+
+
+async def test_middleware_may_ask_for_idleness_and_for_the_end_of_its_bus() -> None:
+    async def pause(message: Message, call_next: Callable[[Message], Awaitable[Any]]) -> Any:
+        await bus.wait_idle()
+        await bus.stop()
+        return await call_next(message)
+
+    async with running() as bus:
+        bus.register_command_handler(Ask, answer)
+        bus.add_middleware(pause)
+        assert await bus.execute(Ask("x")) == "answer to x"
+
+
+async def test_middleware_sees_that_a_handlers_own_time_is_up_and_may_try_again() -> None:
+    calls: list[Any] = []
+
+    async def handle(command: Ask) -> str:
+        calls.append(command)
+        if len(calls) == 1:
+            await anyio.sleep_forever()
+        return "at last"
+
+    async def again(message: Message, call_next: Callable[[Message], Awaitable[Any]]) -> Any:
+        try:
+            return await call_next(message)
+        except TimeoutError:
+            return await call_next(message)
+
+    async with running() as bus:
+        bus.register_command_handler(Ask, handle, timeout=0.01)
+        bus.add_middleware(again)
+        assert await bus.execute(Ask(), timeout=5) == "at last"
+
+
+async def test_middleware_passes_an_event_on_once() -> None:
+    async def twice(message: Message, call_next: Callable[[Message], Awaitable[Any]]) -> Any:
+        await call_next(message)
+        await call_next(message)
+
+    async with running() as bus:
+        bus.add_middleware(twice)
+        before = bus.stats()
+        with pytest.raises(RuntimeError, match="Said on twice"):
+            await bus.publish(Said())
+        after = bus.stats()
+        assert (after.accepted - before.accepted, after.refused - before.refused) == (1, 0)
+
+
+async def test_only_what_a_partial_wraps_gives_a_handler_its_name_and_kind() -> None:
+    class Note:
+        func = answer  # whatever it means here, it is not what runs
+
+        def __call__(self, event: Said) -> None:
+            pass
+
+    async with running() as bus:
+        assert "Note" in bus.register_event_handler(Said, Note()).name
+        assert not bus.register_event_handler(Said, Note()).is_async
+        assert "messages.answer" in bus.register_event_handler(Said, functools.partial(answer)).name

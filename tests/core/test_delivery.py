@@ -5,6 +5,7 @@
 
 import asyncio
 import contextvars
+import functools
 import logging
 import threading
 from typing import Any
@@ -479,8 +480,11 @@ async def test_calls_that_overlap_in_a_chain_are_let_go_as_they_end() -> None:
                 bus.emit(Said(number=event.number + 1))
                 await begun[event.number + 2].wait()  # so that three calls overlap at any time
 
+        def is_of(lane: int, event: Said) -> bool:
+            return event.number % 3 == lane
+
         for lane in range(3):
-            bus.register_event_handler(Said, pass_on, where=lambda e, lane=lane: e.number % 3 == lane)
+            bus.register_event_handler(Said, pass_on, where=functools.partial(is_of, lane))
         begun[101].set()
         begun[102].set()
         await bus.publish(Said())

@@ -198,8 +198,6 @@ async def test_a_closed_session_refuses_everything() -> None:
         with pytest.raises(SessionClosedError):
             await a.__aenter__()
         await a.aclose()
-        with pytest.raises(SessionClosedError):
-            await bus.session("never opened").publish(Said())
         await bus.session("never opened").aclose()
         await bus.session("never opened").__aexit__(None, None, None)
 
@@ -678,3 +676,9 @@ async def test_a_background_task_waits_for_the_stop_of_another_bus() -> None:
 
         session.start_soon(work)
         await done.wait()
+
+
+async def test_a_session_that_was_not_entered_says_that_it_is_not_open_yet() -> None:
+    async with running() as bus:
+        with pytest.raises(RuntimeError, match="'s' is not open yet"):
+            await bus.session("s").publish(Said())

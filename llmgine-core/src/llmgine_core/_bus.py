@@ -8,7 +8,7 @@ import logging
 import threading
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
-from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager, nullcontext
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -332,31 +332,34 @@ class MessageBus:
             )
         self.admit(check)
         self._complete(command, session_id)
-        last = functools.partial(self._answer, session_id, timeout, check)
-        answer: R = await self._through_middleware(command, last)
-        return answer
+        call = Call(command, deadline_of(command, timeout))
+        last = functools.partial(self._answer, session_id, call, check)
+        # middleware is part of the command's work: a stop or an end of the session that it asks for waits for it
+        frame = in_frame(self._dispatcher, command, delivery=False) if self._middleware else nullcontext()
+        with self._working(call, self._running, command):
+            with call.scope, frame:
+                answer: R = await self._through_middleware(command, last)
+                return answer
+            raise call.end  # only a cancelled scope of our own gets here
 
-    async def _answer(self, session_id: str | None, timeout: float | None, check: Check | None, command: Any) -> Any:
+    async def _answer(self, session_id: str | None, call: Call, check: Check | None, command: Any) -> Any:
         self.admit(check)  # a middleware may have taken its time
         self._complete(command, session_id)
         registration = self._registry.find_command(command)
         self._executed += 1
         tells = CommandTeller(self.emit, self.listens, command, registration)
-        call = Call(command, deadline_of(command, timeout, registration.timeout))
-        with self._working(call, self._running, command):
-            tells.started()
-            try:
-                with call.scope, in_frame(self._dispatcher, command, delivery=False):
-                    answer = await registration.handler(command)
-                    tells.ended(Outcome.OK, answer)
-                    return answer
-            except BaseException as error:
-                tells.ended(outcome_of(error), None, error)
-                raise
-            # only a cancelled scope of our own gets here: the time is up, or the session or the bus ends
-            refusal = call.refusal or TimeoutError(late(command))
-            tells.ended(outcome_of(refusal), None, refusal)
-            raise refusal
+        own_time = nullcontext() if registration.timeout is None else anyio.move_on_after(registration.timeout)
+        tells.started()
+        try:
+            with own_time, in_frame(self._dispatcher, command, delivery=False):
+                answer = await registration.handler(command)
+                tells.ended(Outcome.OK, answer)
+                return answer
+            raise TimeoutError(late(command))
+        except BaseException as error:
+            reason = call.reason(error)
+            tells.ended(outcome_of(reason), None, reason)
+            raise
 
     @contextmanager
     def _working(self, work: W, among: set[W], command: Message) -> Generator[None]:
@@ -465,6 +468,8 @@ class MessageBus:
             raise BusClosedError(self._state)
         try:
             self.admit(check)  # the bus or the session may have ended meanwhile
+            if taken:
+                raise RuntimeError(f"a middleware passed {event.type_name} on twice; call call_next() once per event")
             self._accept(event, ttl)
             taken.append(event)
         finally:

@@ -51,6 +51,15 @@ class Call:
         self.refusal = self.refusal or error
         self.scope.cancel()
 
+    @property
+    def end(self) -> Exception:
+        """What the caller gets when the scope was cancelled: the refusal, or that the time is up."""
+        return self.refusal or TimeoutError(late(self.command))
+
+    def reason(self, error: BaseException) -> BaseException:
+        """Why the handler ended that ended with this error, which may only be the cancellation by this call."""
+        return self.end if is_cancellation(error) and self.scope.cancel_called else error
+
 
 class CommandTeller:
     """Publishes a command's started and result events, if anybody listens.

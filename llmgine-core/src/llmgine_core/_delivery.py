@@ -123,8 +123,8 @@ class in_frame:  # noqa: N801 - reads as a function: `with in_frame(...)`
     """Run a block as part of a handler's call."""
 
     def __init__(self, owner: Dispatcher, message: Message, *, delivery: bool) -> None:
-        frame: Frame | None = Frame(owner, message, delivery, _frame.get())
-        self._frame = frame
+        self._frame = Frame(owner, message, delivery, _frame.get())
+        frame: Frame | None = self._frame
         while frame is not None:
             frame = frame.caller()
         self._handling = handling(message)

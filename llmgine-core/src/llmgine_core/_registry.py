@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import attrs
 
@@ -18,15 +19,22 @@ __all__ = ["CommandHandler", "HandlerRegistry", "Subscription", "handler_name", 
 M = TypeVar("M", bound=Message)
 
 
+def _unwrapped(handler: Any) -> Any:
+    """What a partial wraps."""
+    while isinstance(handler, functools.partial):
+        handler = cast("Any", handler).func
+    return handler
+
+
 def handler_name(handler: Callable[..., Any]) -> str:
     """How messages and stats name a handler: `module.qualname`, of what a partial wraps, of an object's class."""
-    target: Any = getattr(handler, "func", handler)
+    target = _unwrapped(handler)
     named: Any = target if hasattr(target, "__qualname__") else type(target)  # pyright: ignore[reportUnknownVariableType]
     return f"{named.__module__}.{named.__qualname__}"
 
 
 def _is_async(handler: Callable[..., Any], test: Callable[[Any], bool]) -> bool:
-    target: Any = getattr(handler, "func", handler)
+    target = _unwrapped(handler)
     return test(target) or test(getattr(target, "__call__", None))  # noqa: B004 - the method itself is inspected
 
 

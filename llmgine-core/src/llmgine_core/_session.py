@@ -196,7 +196,7 @@ class BusSession:
         """The state, if new work may be done here."""
         state = self._state
         if state is None:
-            raise SessionClosedError(self._id)
+            raise RuntimeError(f"session {self._id!r} is not open yet; enter it: async with bus.session() as session")
         if state.phase == "open" or (state.phase == "closing" and self._is_handler()):
             return state
         raise SessionClosedError(self._id)
