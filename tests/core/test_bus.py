@@ -1426,3 +1426,41 @@ async def test_only_what_a_partial_wraps_gives_a_handler_its_name_and_kind() -> 
         assert "Note" in bus.register_event_handler(Said, Note()).name
         assert not bus.register_event_handler(Said, Note()).is_async
         assert "messages.answer" in bus.register_event_handler(Said, functools.partial(answer)).name
+
+
+# ── idleness ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_two_handlers_of_one_event_that_wait_for_idleness_do_not_wait_for_each_other() -> None:
+    async with running() as bus:
+        rested = Recorder()
+
+        async def rest(event: Said) -> None:
+            await bus.wait_idle()
+            await rested(event)
+
+        for _ in range(2):
+            bus.register_event_handler(Said, rest, timeout=5)
+        await bus.publish(Said())
+        await rested.wait_for(2)
+        await bus.wait_idle()
+        assert bus.stats().total.failed == 0
+
+
+async def test_a_stream_is_waited_for_unless_it_waits_for_its_reader() -> None:
+    gate = Gate()
+
+    async def count(command: Count) -> AsyncGenerator[int, None]:
+        await bus.wait_idle()  # of its own command, it does not wait
+        await gate(command)
+        while True:
+            yield 1
+
+    async with running() as bus:
+        bus.register_command_handler(Count, count)
+        async with bus.stream(Count()):
+            await gate.entered.wait()
+            with pytest.raises(TimeoutError):
+                await bus.wait_idle(timeout=0)
+            gate.open.set()
+            await bus.wait_idle()

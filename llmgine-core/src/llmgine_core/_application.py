@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -12,6 +13,7 @@ import attrs
 
 from llmgine_core import abc
 from llmgine_core._models import BusModel, ModelHandlers
+from llmgine_core._session import BusSession
 from llmgine_core.contracts import ChatMessage, Command, Event, Health, Message, Retry, StreamCommand, Usage, handling
 from llmgine_core.errors import PluginNotFoundError, SessionClosedError
 from llmgine_core.hookspecs import HealthCheck
@@ -118,7 +120,9 @@ class Application:
         if message.session_id is None:
             raise ValueError(f"{type(message).__name__} belongs to no session; send it through one: session.execute(…)")
         found = self._sessions.get(message.session_id)
-        return found or ApplicationSession(self, _LightSession(self._bus, message))
+        if found is not None and not found.closed:
+            return found
+        return ApplicationSession(self, _LightSession(self._bus, message))
 
     def make_tools(self, session: ApplicationSession) -> abc.ToolManager:
         """A session's tool manager, with the application's tools.
@@ -135,11 +139,16 @@ class Application:
 
     def opened(self, session: ApplicationSession) -> ApplicationSession:
         """Keep an open session; the one that is kept already, where it was joined."""
-        return self._sessions.setdefault(session.id, session)
+        kept = self._sessions.get(session.id)
+        if kept is None or kept.closed:
+            kept = self._sessions[session.id] = session
+        return kept
 
-    def closed(self, session: ApplicationSession) -> None:
-        """Forget a session that has ended."""
-        self._sessions.pop(session.id, None)
+    def forget(self, session_id: str) -> None:
+        """Forget the session of this id if it has ended; one left from inside its own work ends later."""
+        kept = self._sessions.get(session_id)
+        if kept is not None and kept.closed:
+            del self._sessions[session_id]
 
     def _account(self, session_id: str | None, usage: Usage) -> None:
         if session_id in self._sessions:
@@ -284,7 +293,10 @@ class ApplicationSession:
 
     async def __aenter__(self) -> Self:
         await cast("abc.BusSession", self._session).__aenter__()
-        self._shared = self._app.opened(self)._shared
+        kept = self._app.opened(self)
+        self._shared = kept._shared
+        if kept is self and isinstance(self._session, BusSession):
+            self._session.when_ended(functools.partial(self._app.forget, self.id))
         return self
 
     async def __aexit__(
@@ -293,13 +305,12 @@ class ApplicationSession:
         try:
             return await cast("abc.BusSession", self._session).__aexit__(kind, error, traceback)
         finally:
-            if self.closed:
-                self._app.closed(self)
+            self._app.forget(self.id)
 
     async def aclose(self) -> None:
         """End the session, as leaving its `async with` does."""
         await self._session.aclose()
-        self._app.closed(self)
+        self._app.forget(self.id)
 
     # the bus's verbs; see `MessageBus`
 

@@ -85,6 +85,7 @@ class MessageBus:
         self._expectations: weakref.WeakSet[Expectation[Any]] = weakref.WeakSet()
         self._running: set[Call] = set()
         self._streams: set[AnswerStream[Any]] = set()
+        self._resting: list[Frame] = []  # calls of handlers that wait for idleness
         self._accepted = self._refused = self._executed = 0
         self.open_sessions: dict[str, SessionState] = {}
 
@@ -428,7 +429,7 @@ class MessageBus:
             tellers[0].ended(Outcome.OK if error is None else outcome_of(error), None, error)
             running.close()
 
-        stream: AnswerStream[T] = AnswerStream(start, self.spawn, closed, late(command))
+        stream: AnswerStream[T] = AnswerStream(command, start, self.spawn, closed, self.check_idle, late(command))
         return stream
 
     # events
@@ -631,6 +632,8 @@ class MessageBus:
         self.open_sessions.pop(state.id, None)
         state.phase = "closed"
         state.ended.set()
+        for function in state.on_end:
+            function()
         self.check_idle()
 
     # where the caller stands
@@ -682,19 +685,32 @@ class MessageBus:
     async def wait_idle(self, *, timeout: float | None = None) -> None:
         """Wait until nothing is pending but what the caller itself is part of.
 
+        A stream whose handler waits for its reader counts as idle, and so does, seen from inside a handler, every
+        handler that waits for idleness itself.
+
         Raises:
             TimeoutError: the time is up.
         """
         frame = self.frame()
-        own_deliveries = frame.deliveries if frame else 0
-        own_commands = frame.commands if frame else []
+        if frame is None:
+            with anyio.fail_after(timeout):
+                await self._dispatcher.wait_until(lambda: self._is_idle_but([]))
+            return
+        self._resting.append(frame)
+        try:
+            self.check_idle()  # who rests already need not wait for this one
+            with anyio.fail_after(timeout):
+                await self._dispatcher.wait_until(lambda: self._is_idle_but(self._resting))
+        finally:
+            self._resting.remove(frame)
 
-        def idle() -> bool:
-            others = [c for c in self._running if not any(c.command is own for own in own_commands)]
-            return self._dispatcher.pending <= own_deliveries and not others
-
-        with anyio.fail_after(timeout):
-            await self._dispatcher.wait_until(idle)
+    def _is_idle_but(self, resting: Sequence[Frame]) -> bool:
+        """Whether nothing is pending but the calls that these stand in."""
+        calls = {call for frame in resting for call in frame.chain()}
+        commands = {id(call.message) for call in calls if not call.is_delivery}
+        busy = [call.command for call in self._running] + [s.command for s in self._streams if not s.waits_for_reader]
+        owed = self._dispatcher.pending - sum(call.is_delivery for call in calls)
+        return owed <= 0 and all(id(command) in commands for command in busy)
 
     def stats(self) -> BusStats:
         """The books, as they stand."""

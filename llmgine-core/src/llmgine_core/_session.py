@@ -55,6 +55,7 @@ class SessionState:
         ended: set when it is closed.
         work: what runs for it.
         errors: what background tasks raised.
+        on_end: called when it is closed.
         leaves_later: whether its last member has left from inside, so that nobody waits for the errors.
     """
 
@@ -66,6 +67,7 @@ class SessionState:
     ended: anyio.Event = attrs.field(factory=anyio.Event)
     work: set[Work] = attrs.field(factory=set[Work])
     errors: list[BaseException] = attrs.field(factory=list[BaseException])
+    on_end: list[Callable[[], object]] = attrs.field(factory=list[Callable[[], object]])
     leaves_later: bool = False
 
     def end_event(self, outcome: Outcome, error: ErrorInfo | None) -> SessionEndEvent:
@@ -109,6 +111,10 @@ class BusSession:
     def closed(self) -> bool:
         """Whether the session has ended."""
         return self._state is not None and self._state.phase == "closed"
+
+    def when_ended(self, function: Callable[[], object]) -> None:
+        """Have a function called, which must not raise, when the session has ended."""
+        self._open_state().on_end.append(function)
 
     # opening and closing
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextvars
+import functools
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -13,6 +14,7 @@ import anyio
 import attrs
 
 from llmgine_core._loop import is_cancellation, run_in_context
+from llmgine_core.contracts import Message
 
 __all__ = ["AnswerStream", "Source"]
 
@@ -41,20 +43,26 @@ class AnswerStream(Generic[T]):
     """Runs a generator while its items are read; leaving early closes it and waits for its `finally`.
 
     Args:
+        command: what it answers.
         start: called on entry; looks the handler up.
         spawn: starts a coroutine function in the bus's task group.
         closed: called when the task has ended.
+        paused: called when the handler is as far ahead of the reader as it may be.
         late: what the error says when the time is up.
     """
 
     def __init__(
         self,
+        command: Message,
         start: Callable[[], Source[T]],
         spawn: Callable[..., None],
         closed: Callable[[BaseException | None], None],
+        paused: Callable[[], None],
         late: str,
     ) -> None:
-        self._start, self._spawn, self._closed, self._late = start, spawn, closed, late
+        self.command = command
+        self.waits_for_reader = False
+        self._start, self._spawn, self._closed, self._paused, self._late = start, spawn, closed, paused, late
         self._scope = anyio.CancelScope()
         self._ended = anyio.Event()
         self._error: BaseException | None = None
@@ -93,11 +101,22 @@ class AnswerStream(Generic[T]):
         self._error = self._error or error
         self._scope.cancel()
 
+    async def _give(self, send: Any, item: T) -> None:
+        try:
+            send.send_nowait(item)
+        except anyio.WouldBlock:
+            self.waits_for_reader = True
+            self._paused()
+            try:
+                await send.send(item)
+            finally:
+                self.waits_for_reader = False
+
     async def _run(self, source: Source[T], send: Any, context: contextvars.Context) -> None:
         after_leaving: BaseException | None = None
         try:
             with self._scope:
-                await run_in_context(context, _forward(source, send))
+                await run_in_context(context, _forward(source, functools.partial(self._give, send)))
         except BaseException as error:  # the reader's to see; raised here, it would end the bus
             self._error = self._error or error
             if self._left and not is_cancellation(error):
@@ -110,13 +129,13 @@ class AnswerStream(Generic[T]):
         self._closed(after_leaving if self._left else self._error)
 
 
-async def _forward(source: Source[Any], send: Any) -> None:
+async def _forward(source: Source[T], give: Callable[[T], Awaitable[None]]) -> None:
     # The guard is entered before the generator may enter scopes of its own, so that they are left in order.
     with source.frame, anyio.CancelScope() as guard:
         try:
             async for item in source.generator:
                 try:
-                    await send.send(item)
+                    await give(item)
                 except anyio.BrokenResourceError:
                     return  # the reader has gone
         finally:
