@@ -13,6 +13,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
+import trio
 
 from llmgine_core import (
     Event,
@@ -531,3 +532,27 @@ async def test_a_session_that_ends_while_its_lane_lets_others_run_keeps_the_book
         assert books.delivered + books.discarded == books.deliveries
         assert books.delivered % 64 == 0
         assert balanced(bus.stats())
+
+
+@pytest.mark.parametrize("run", [asyncio.run, trio.run])
+@pytest.mark.parametrize("is_async", [True, False])
+def test_an_interrupt_inside_a_handler_ends_the_program(run: Any, is_async: bool) -> None:
+    bus = MessageBus()
+
+    def interrupt(event: Said) -> None:
+        raise KeyboardInterrupt
+
+    async def interrupt_async(event: Said) -> None:
+        await anyio.lowlevel.checkpoint()
+        interrupt(event)
+
+    async def main() -> None:
+        await bus.start()
+        bus.register_event_handler(Said, interrupt_async if is_async else interrupt)
+        await bus.publish(Said())
+        await anyio.sleep_forever()
+
+    with pytest.raises(KeyboardInterrupt):
+        run(main) if run is trio.run else run(main())
+    assert balanced(bus.stats())
+    assert (bus.stats().total.failed, bus.stats().total.pending) == (0, 0)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import functools
 import logging
+import signal
 import threading
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
@@ -68,6 +70,9 @@ class MessageBus:
     Args:
         capacity: most deliveries that may wait; beyond it publishers wait their turn, and publications below an event
             handler, which must not wait, use a reserve of twice as many.
+
+    Raises:
+        ValueError: `capacity` is less than 1.
     """
 
     _shared: ClassVar[MessageBus | None] = None
@@ -112,7 +117,11 @@ class MessageBus:
     # starting and stopping
 
     async def start(self) -> None:
-        """Begin to take work; without effect on a running bus. After a stop, the bus opens anew on the running loop."""
+        """Begin to take work; without effect on a running bus. After a stop, the bus opens anew on the running loop.
+
+        Raises:
+            BusClosedError: the bus is stopping.
+        """
         if self._state == "stopping":
             raise BusClosedError("stopping", "a start")
         if self._state in ("new", "stopped"):
@@ -133,6 +142,10 @@ class MessageBus:
                 self._opened.set()
                 await self._stop_asked.wait()
                 tasks.cancel_scope.cancel()
+        except* KeyboardInterrupt:
+            # asyncio has it already, from the handler's task; trio takes it from a signal, not from a system task
+            if anyio.get_cancelled_exc_class() is not asyncio.CancelledError:
+                signal.raise_signal(signal.SIGINT)
         finally:
             self._state = "stopped"
             self._dispatcher.forget_lanes()
@@ -316,6 +329,8 @@ class MessageBus:
             The handler's answer.
 
         Raises:
+            TypeError: `command` is no `Command`.
+            ValueError: `command` belongs to another session than the one that sends it.
             HandlerNotFoundError: no handler is registered.
             BusClosedError: the bus does not run, or was stopped meanwhile.
             TimeoutError: the time is up.
@@ -388,6 +403,8 @@ class MessageBus:
         closes it and waits for its `finally`.
 
         Raises:
+            TypeError: `command` is no `StreamCommand`.
+            ValueError: on entry: `command` belongs to another session than the one that sends it.
             HandlerNotFoundError: on entry: no handler is registered.
             BusClosedError: the bus does not run, or was stopped meanwhile.
             TimeoutError: while iterating: the time is up.
@@ -442,7 +459,10 @@ class MessageBus:
             ttl: seconds after which a delivery that has not begun expires.
 
         Raises:
+            TypeError: `event` is no `Event`.
+            ValueError: `event` belongs to another session than the one that sends it.
             BusClosedError: the bus does not run.
+            RuntimeError: a middleware passed the event on twice.
             QueueFullError: inside an event handler, when the reserve is used up too.
         """
         await self.publish_in(None, event, ttl)

@@ -355,7 +355,7 @@ class Dispatcher:
                 with anyio.fail_after(subscription.timeout):
                     await run_in_context(context, self._call_async(delivery))
         except BaseException as error:
-            if is_cancellation(error):
+            if is_cancellation(error) or isinstance(error, KeyboardInterrupt):
                 raise
             return error
         return None

@@ -220,7 +220,12 @@ class BusSession:
         *,
         timeout: float | None = None,
     ) -> CommandHandler:
-        """Let `handler` answer the session's commands of this type; shadows the bus's handler. See `MessageBus`."""
+        """Let `handler` answer the session's commands of this type; shadows the bus's handler. See `MessageBus`.
+
+        Raises:
+            SessionClosedError: the session has ended.
+            RuntimeError: the session is not open yet.
+        """
         self._open_state()
         return self._bus.add_command(command_type, handler, self._id, timeout)
 
@@ -234,31 +239,59 @@ class BusSession:
         retry: Retry | None = None,
         in_thread: bool = False,
     ) -> Subscription[Any]:
-        """Let `handler` see the session's events of this type. See `MessageBus`."""
+        """Let `handler` see the session's events of this type. See `MessageBus`.
+
+        Raises:
+            SessionClosedError: the session has ended.
+            RuntimeError: the session is not open yet.
+        """
         self._open_state()
         return self._bus.add_subscription(
             event_type, handler, self._id, where=where, timeout=timeout, retry=retry, in_thread=in_thread
         )
 
     async def execute(self, command: Command[R], *, timeout: float | None = None) -> R:
-        """Have the session's handler, else the bus's, answer. See `MessageBus`."""
+        """Have the session's handler, else the bus's, answer. See `MessageBus`.
+
+        Raises:
+            SessionClosedError: the session has ended.
+            RuntimeError: the session is not open yet.
+            ValueError: the message belongs to another session.
+        """
         return await self._bus.execute_in(self._id, command, timeout, check=self._open_state)
 
     def stream(
         self, command: StreamCommand[T], *, timeout: float | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[T]]:
-        """Have the session's handler, else the bus's, answer with a stream. See `MessageBus`."""
+        """Have the session's handler, else the bus's, answer with a stream. See `MessageBus`.
+
+        Raises:
+            SessionClosedError: the session has ended.
+            RuntimeError: the session is not open yet.
+            ValueError: the message belongs to another session.
+        """
         self._open_state()
         return self._bus.stream_in(self._id, command, timeout, check=self._open_state)
 
     async def publish(self, event: Event, *, ttl: float | None = None) -> None:
-        """Give the event to the bus as one of this session. See `MessageBus`."""
+        """Give the event to the bus as one of this session. See `MessageBus`.
+
+        Raises:
+            SessionClosedError: the session has ended.
+            RuntimeError: the session is not open yet.
+            ValueError: the message belongs to another session.
+        """
         await self._bus.publish_in(self._id, event, ttl, check=self._open_state)
 
     def expect(
         self, event_type: type[E], *, where: Callable[[E], bool] | None = None, timeout: float | None = None
     ) -> Awaitable[E]:
-        """The next event of this type in this session. See `MessageBus`."""
+        """The next event of this type in this session. See `MessageBus`.
+
+        Raises:
+            SessionClosedError: the session has ended.
+            RuntimeError: the session is not open yet.
+        """
         self._open_state()
 
         def mine(event: E) -> bool:
@@ -267,7 +300,13 @@ class BusSession:
         return self._bus.expect_in(self._id, event_type, mine, timeout)
 
     def schedule(self, event: Event, *, delay: float) -> ScheduledEvent:
-        """Publish the event in this session after `delay` seconds, unless the session ends before."""
+        """Publish the event in this session after `delay` seconds, unless the session ends before.
+
+        Raises:
+            SessionClosedError: the session has ended.
+            RuntimeError: the session is not open yet.
+            ValueError: the message belongs to another session.
+        """
         return self._bus.schedule_in(self._open_state(), event, delay)
 
     def start_soon(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> None:
@@ -275,6 +314,7 @@ class BusSession:
 
         Raises:
             SessionClosedError: the session has ended.
+            RuntimeError: the session is not open yet.
         """
         task = _BackgroundTask(self._open_state(), functools.partial(function, *args), self._bus.check_idle)
         self._bus.spawn(task.run)
