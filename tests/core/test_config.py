@@ -73,8 +73,8 @@ def test_a_plugin_is_a_name_a_pair_a_table_or_a_ready_object() -> None:
 
 def test_the_environment_selects_lists_and_changes_single_settings() -> None:
     config = load(
-        {"llm": {"default": {"use": "openai", "model": "a"}}},
         env={
+            "LLMGINE_LLM": "openai",
             "LLMGINE_OBSERVABILITY": "console, otel",
             "LLMGINE_OBSERVABILITY__OTEL__ENDPOINT": "http://x:4318",
             "LLMGINE_LLM__DEFAULT__MODEL": "b",
@@ -90,6 +90,30 @@ def test_the_environment_selects_lists_and_changes_single_settings() -> None:
     assert config.bus.settings == {"capacity": 5}
     assert config.content is True
     assert config.deny == ("one", "two")
+
+
+def test_a_setting_is_the_constructors_else_the_environments_else_a_files() -> None:
+    Path("llmgine.toml").write_text('[context_store]\nuse = "sqlite"\npath = "file.db"\nsize = 1')
+    config = load(
+        {"observability": [("file", {"path": "ctor.jsonl"})]},
+        env={
+            "LLMGINE_OBSERVABILITY__FILE__PATH": "env.jsonl",
+            "LLMGINE_OBSERVABILITY__FILE__MODE": "a",
+            "LLMGINE_CONTEXT_STORE__PATH": "env.db",
+        },
+    )
+    assert config.observability[0].settings == {"path": "ctor.jsonl", "mode": "a"}
+    assert config.context_store is not None
+    assert config.context_store.settings == {"path": "env.db", "size": 1}
+
+
+def test_a_variable_for_a_ready_object_is_named_as_setting_nothing() -> None:
+    said = faults(
+        {"bus": MessageBus(), "llm": {"big": object()}},
+        env={"LLMGINE_BUS__CAPACITY": "5", "LLMGINE_LLM__BIG__MODEL": "m"},
+    )
+    assert "LLMGINE_BUS__CAPACITY sets nothing: the constructor was given a ready object" in said
+    assert "LLMGINE_LLM__BIG__MODEL sets nothing: the constructor was given a ready object" in said
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 Sources, strongest first: the constructor's arguments, the environment (`LLMGINE_…`), `llmgine.toml`, `[tool.llmgine]`
 in `pyproject.toml`, the defaults. A stronger source replaces a weaker one's whole entry; environment variables that
-go deeper (`LLMGINE_LLM__DEFAULT__MODEL`) change single settings.
+go deeper (`LLMGINE_LLM__DEFAULT__MODEL`) change single settings, except those that the constructor gives.
 """
 
 from __future__ import annotations
@@ -170,22 +170,36 @@ class _Environment:
         ours = {name[len(_PREFIX) :].lower(): value for name, value in variables.items() if name.startswith(_PREFIX)}
         self._deep = {tuple(name.split("__")): value for name, value in ours.items() if "__" in name}
         self._used: set[tuple[str, ...]] = set()
+        self._ready: set[tuple[str, ...]] = set()
         flat = {name: _split(name, value) for name, value in ours.items() if "__" not in name and name in _KEYS}
         self._strange = [name for name in ours if "__" not in name and name not in _KEYS]
         self.layer = _Layer("the environment", flat)
 
     def settings_for(self, kind: str, name: str) -> dict[str, Any]:
         """What the environment says of one instance's settings."""
-        prefix = (kind,) if kind in _ONE else (kind, name.lower().replace("-", "_"))
+        prefix = self._prefix(kind, name)
         found = {p: v for p, v in self._deep.items() if p[:-1] == prefix}
         self._used |= found.keys()
         return {path[-1]: _value(value) for path, value in found.items()}
 
+    def no_settings_for(self, kind: str, name: str) -> None:
+        """Note that this instance is a ready object, which variables cannot change."""
+        self._ready.add(self._prefix(kind, name))
+
     def unused(self) -> list[str]:
         """Faults: variables that no selected instance took."""
-        names = [self._name(path) for path in self._deep if path not in self._used]
         strange = [_unknown("the environment", f"{_PREFIX}{n.upper()}", _variables()) for n in self._strange]
-        return strange + [f"the environment: {n} sets nothing: no such instance is selected" for n in sorted(names)]
+        unused = sorted(path for path in self._deep if path not in self._used)
+        return strange + [f"the environment: {self._name(p)} sets nothing: {self._reason(p)}" for p in unused]
+
+    def _reason(self, path: tuple[str, ...]) -> str:
+        if path[:-1] in self._ready:
+            return "the constructor was given a ready object"
+        return "no such instance is selected"
+
+    @staticmethod
+    def _prefix(kind: str, name: str) -> tuple[str, ...]:
+        return (kind,) if kind in _ONE else (kind, name.lower().replace("-", "_"))
 
     @staticmethod
     def _name(path: tuple[str, ...]) -> str:
@@ -299,8 +313,13 @@ class _Reader:
             )
             return None
         called = str(name or (use.partition("@")[0] if instance is None else type(instance).__name__))
-        settings = {**settings, **self._env.settings_for(kind, called)}
-        return Selection(kind=kind, name=called, use=use, settings=settings, instance=instance, source=source)
+        if instance is not None:
+            self._env.no_settings_for(kind, called)
+            return Selection(kind=kind, name=called, instance=instance, source=source)
+        weaker, stronger = settings, self._env.settings_for(kind, called)
+        if source == _CONSTRUCTOR:
+            weaker, stronger = stronger, weaker
+        return Selection(kind=kind, name=called, use=use, settings={**weaker, **stronger}, source=source)
 
     def many(self, kind: str, value: Any, source: str) -> tuple[Selection, ...]:
         if not isinstance(value, (list, tuple)):
