@@ -17,6 +17,7 @@ import trio
 
 from llmgine_core import (
     Event,
+    EventDroppedEvent,
     EventHandlerFailedEvent,
     EventHandlerResultEvent,
     EventHandlerStartEvent,
@@ -556,3 +557,25 @@ def test_an_interrupt_inside_a_handler_ends_the_program(run: Any, is_async: bool
         run(main) if run is trio.run else run(main())
     assert balanced(bus.stats())
     assert (bus.stats().total.failed, bus.stats().total.pending) == (0, 0)
+
+
+async def test_drops_are_logged_and_announced_once_per_subscription_and_second(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(capacity=1) as bus:
+        gate, told = Gate(), Recorder()
+        bus.add_tap(lambda e: told.note(e) if isinstance(e, EventDroppedEvent) else None)
+        said = bus.register_event_handler(Said, gate)
+        dropped = bus.register_event_handler(EventDroppedEvent, gate)
+        for _ in range(3 + 5):  # the room and its reserve, and five too many
+            bus.emit(Said())
+        assert [(e.event_type, e.subscription, e.count) for e in told.seen] == [(Said.type_name, said.name, 1)]
+        monkeypatch.setattr(said, "told_drops_at", float("-inf"))  # a second later
+        bus.emit(Said())
+        assert [e.count for e in told.seen] == [1, 5]
+        assert bus.stats().subscriptions[said.name].dropped == 6
+        assert bus.stats().subscriptions[dropped.name].dropped == 2  # for these there is no announcement
+        assert [r.getMessage().partition(" event")[0] for r in caplog.records] == [
+            f"no room: {name} lost {count}" for name, count in [(said.name, 1), (dropped.name, 1), (said.name, 5)]
+        ]
+        gate.open.set()

@@ -254,6 +254,8 @@ class Dispatcher:
         """Count an event, for which there is no room, as dropped by every subscription that matches."""
         for subscription in self._owed(event):
             subscription.dropped += 1
+            subscription.untold_drops += 1
+            self._tell_drops(subscription, event)
 
     def _owed(self, event: Event) -> list[Subscription[Any]]:
         """The subscriptions that match, each with one delivery more in its books."""
@@ -468,6 +470,17 @@ class Dispatcher:
             told = events.EventHandlerFailedEvent(
                 event.id, event.type_name, subscription.name, attempts, ErrorInfo.from_exception(error)
             )
+            self._emit(told.with_header(lifecycle_header(event)))
+
+    def _tell_drops(self, subscription: Subscription[Any], event: Event) -> None:
+        """Say what a subscription has lost since the last time, at most once a second."""
+        now, count = time.monotonic(), subscription.untold_drops
+        if now < subscription.told_drops_at + 1:
+            return
+        subscription.untold_drops, subscription.told_drops_at = 0, now
+        _logger.warning("no room: %s lost %d event(s), lastly %s", subscription.name, count, event.type_name)
+        if not isinstance(event, _NEVER_ANNOUNCED):  # the announcement may find no room either: taps still see it
+            told = events.EventDroppedEvent(event.type_name, subscription.name, "no room", count)
             self._emit(told.with_header(lifecycle_header(event)))
 
     def _tell(self, kind: Any, subscription: Subscription[Any], event: Event, *details: Any) -> None:

@@ -75,6 +75,8 @@ class Subscription(Generic[M]):
     dropped: int = 0
     expired: int = 0
     discarded: int = 0
+    untold_drops: int = 0
+    told_drops_at: float = float("-inf")
 
     @property
     def inline(self) -> bool:
