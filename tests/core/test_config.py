@@ -182,3 +182,54 @@ def test_a_file_that_is_missing_and_a_section_that_is_no_table_are_faults() -> N
     assert "nowhere.toml: there is no such file" in faults(file="nowhere.toml")
     Path("pyproject.toml").write_text("[tool]\nllmgine = 5")
     assert "tool.llmgine is a table, not 5" in faults()
+
+
+def test_defaults_that_are_given_count_where_no_source_says_anything() -> None:
+    Path("llmgine.toml").write_text('plugins = ["mine"]')
+    defaults = {"llm": "local", "plugins": ["agent"], "context_store": "sqlite"}
+    config = load(defaults=defaults, env={"LLMGINE_LLM__DEFAULT__THREADS": "2"})
+    assert (config.llm["default"].use, config.llm["default"].settings) == ("local", {"threads": 2})
+    assert [(s.use, s.source) for s in config.plugins] == [("mine", "llmgine.toml")]
+    assert config.context_store is not None
+    assert (config.context_store.use, config.context_store.source) == ("sqlite", "the application's defaults")
+    assert [s.use for s in load(defaults=defaults, discover=False).selections()] == [
+        "memory",
+        "sqlite",
+        "local",
+        "agent",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "variable"),
+    [
+        ("content = 'yes'", "LLMGINE_CONTEXT_STORE__PATH"),
+        ("bus = 5", "LLMGINE_BUS__CAPACITY"),
+        ("[llm.big]\nmodel = 'm'", "LLMGINE_LLM__BIG__KEY"),
+        ("observability = 'file'", "LLMGINE_OBSERVABILITY__FILE__PATH"),
+        ("lllm = 'local'", "LLMGINE_LLM__DEFAULT__MODEL"),
+        ("[", "LLMGINE_LLM__DEFAULT__MODEL"),
+    ],
+)
+def test_a_variable_is_not_blamed_for_the_fault_of_another_source(content: str, variable: str) -> None:
+    Path("llmgine.toml").write_text(content)
+    said = faults(env={variable: "x"})
+    assert "llmgine.toml" in said
+    assert variable not in said
+
+
+def test_pyproject_counts_below_a_file_that_is_given() -> None:
+    Path("llmgine.toml").write_text('tool_manager = "ignored"')
+    Path("pyproject.toml").write_text('[tool.llmgine]\nbus = "p"\ncontext_store = "p"')
+    config = load(file={"bus": "given"})
+    assert [s.use for s in config.selections()] == ["given", "p", "default"]
+    assert [s.use for s in load(file={"bus": "given"}, discover=False).selections()] == ["given"]
+
+
+@pytest.mark.parametrize(("content", "says"), [("tool = 3", "tool is a table, not 3"), ("[other]", "")])
+def test_a_pyproject_without_tables_of_tools_is_a_fault_only_if_tool_is_something_else(content: str, says: str) -> None:
+    Path("pyproject.toml").write_text(content)
+    if says:
+        assert faults() == f"pyproject.toml: {says}"
+    else:
+        assert load() == load(file={})

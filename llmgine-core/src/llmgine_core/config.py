@@ -25,7 +25,7 @@ _ONE = ("bus", "context_store", "tool_manager")
 _MANY = ("observability", "plugins")
 _LISTS = ("allow", "deny")
 _KEYS = (*_ONE, "llm", *_MANY, *_LISTS, "content")
-_CONSTRUCTOR = "the constructor"
+_CONSTRUCTOR, _DEFAULT = "the constructor", "default"
 _FILE, _PROJECT_FILE = "llmgine.toml", "pyproject.toml"
 
 
@@ -47,7 +47,7 @@ class Selection:
     use: str = ""
     settings: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
     instance: Any = None
-    source: str = "default"
+    source: str = _DEFAULT
 
 
 @attrs.frozen(kw_only=True)
@@ -85,6 +85,7 @@ class Config:
 def load_config(
     given: Mapping[str, Any],
     *,
+    defaults: Mapping[str, Any] | None = None,
     file: str | Path | Mapping[str, Any] | None = None,
     discover: bool = True,
     environment: Mapping[str, str] | None = None,
@@ -93,8 +94,10 @@ def load_config(
 
     Args:
         given: what the constructor was told, by key; None means nothing.
+        defaults: what counts, by key, where no source says anything of the key; stronger than the built-in defaults.
         file: a TOML file, or what one would say, in the place of `llmgine.toml`.
-        discover: whether to look at the environment, at files of the working directory and at the defaults.
+        discover: whether to look at the environment, at files of the working directory and at the built-in defaults;
+            the bus has its default anyway.
         environment: environment variables, by default the process's.
 
     Raises:
@@ -104,10 +107,13 @@ def load_config(
     env = _Environment(os.environ if environment is None else environment) if discover else _Environment({})
     layers = [_Layer(_CONSTRUCTOR, {k: v for k, v in given.items() if v is not None}), env.layer]
     layers += _file_layers(file, discover, faults)
+    layers += [_Layer("the application's defaults", defaults or {}), _Layer(_DEFAULT, _built_in(discover))]
     for layer in layers:
         faults += layer.unknown_keys()
+    if faults:  # what a file that cannot be read, or a misspelt key, would have selected is not known
+        env.doubt(*_KEYS)
     values = {key: (layer.values[key], layer.source) for layer in reversed(layers) for key in layer.values}
-    config = _assemble(values, env, faults, discover)
+    config = _assemble(values, env, faults)
     faults += env.unused()
     if faults or config is None:
         raise ConfigError(tuple(faults))
@@ -128,6 +134,10 @@ class _Layer:
         return [_unknown(self.source, key, _KEYS) for key in self.values if key not in _KEYS]
 
 
+def _built_in(discover: bool) -> dict[str, Any]:
+    return {"bus": "memory"} | ({"context_store": "memory", "tool_manager": "default"} if discover else {})
+
+
 def _unknown(source: str, key: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(key, known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -135,22 +145,27 @@ def _unknown(source: str, key: str, known: Sequence[str]) -> str:
 
 
 def _file_layers(file: str | Path | Mapping[str, Any] | None, discover: bool, faults: list[str]) -> list[_Layer]:
-    if isinstance(file, Mapping):
-        return [_Layer("the configuration given", file)]
-    if file is not None:
-        return [_Layer(str(file), _read_toml(Path(file), faults))]
-    if not discover:
-        return []
     layers: list[_Layer] = []
-    if Path(_FILE).is_file():
+    if isinstance(file, Mapping):
+        layers.append(_Layer("the configuration given", file))
+    elif file is not None:
+        layers.append(_Layer(str(file), _read_toml(Path(file), faults)))
+    elif discover and Path(_FILE).is_file():
         layers.append(_Layer(_FILE, _read_toml(Path(_FILE), faults)))
-    if Path(_PROJECT_FILE).is_file():
-        ours = _read_toml(Path(_PROJECT_FILE), faults).get("tool", {}).get("llmgine", {})
-        if isinstance(ours, dict):
-            layers.append(_Layer(f"{_PROJECT_FILE} [tool.llmgine]", cast("dict[str, Any]", ours)))
-        else:
-            faults.append(f"{_PROJECT_FILE}: tool.llmgine is a table, not {ours!r}")
+    if discover and Path(_PROJECT_FILE).is_file():
+        layers.append(_Layer(f"{_PROJECT_FILE} [tool.llmgine]", _project_table(faults)))
     return layers
+
+
+def _project_table(faults: list[str]) -> dict[str, Any]:
+    table, path = _read_toml(Path(_PROJECT_FILE), faults), ""
+    for key in ("tool", "llmgine"):
+        inner, path = table.get(key, {}), f"{path}.{key}".lstrip(".")
+        if not isinstance(inner, dict):
+            faults.append(f"{_PROJECT_FILE}: {path} is a table, not {inner!r}")
+            return {}
+        table = cast("dict[str, Any]", inner)
+    return table
 
 
 def _read_toml(path: Path, faults: list[str]) -> dict[str, Any]:
@@ -171,6 +186,7 @@ class _Environment:
         self._deep = {tuple(name.split("__")): value for name, value in ours.items() if "__" in name}
         self._used: set[tuple[str, ...]] = set()
         self._ready: set[tuple[str, ...]] = set()
+        self._doubtful: set[str] = set()
         flat = {name: _split(name, value) for name, value in ours.items() if "__" not in name and name in _KEYS}
         self._strange = [name for name in ours if "__" not in name and name not in _KEYS]
         self.layer = _Layer("the environment", flat)
@@ -186,10 +202,14 @@ class _Environment:
         """Note that this instance is a ready object, which variables cannot change."""
         self._ready.add(self._prefix(kind, name))
 
+    def doubt(self, *kinds: str) -> None:
+        """Note that a fault hides what is selected of these kinds, so their variables are not to be blamed."""
+        self._doubtful |= {*kinds}
+
     def unused(self) -> list[str]:
         """Faults: variables that no selected instance took."""
         strange = [_unknown("the environment", f"{_PREFIX}{n.upper()}", _variables()) for n in self._strange]
-        unused = sorted(path for path in self._deep if path not in self._used)
+        unused = sorted(path for path in self._deep if path not in self._used and path[0] not in self._doubtful)
         return strange + [f"the environment: {self._name(p)} sets nothing: {self._reason(p)}" for p in unused]
 
     def _reason(self, path: tuple[str, ...]) -> str:
@@ -232,24 +252,18 @@ def _value(text: str) -> Any:
 # ── selections ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _assemble(
-    values: Mapping[str, tuple[Any, str]], env: _Environment, faults: list[str], discover: bool
-) -> Config | None:
+def _assemble(values: Mapping[str, tuple[Any, str]], env: _Environment, faults: list[str]) -> Config | None:
     reader = _Reader(env, faults)
     one = {kind: reader.one(kind, *values[kind]) for kind in _ONE if kind in values}
-    bus = one.get("bus") or reader.one("bus", "memory", "default")
     llm = reader.models(*values["llm"]) if "llm" in values else {}
     many = {kind: reader.many(kind, *values[kind]) for kind in _MANY if kind in values}
     content, source = values.get("content", (False, ""))
     if not isinstance(content, bool):
         faults.append(f"{source}: content is true or false, not {content!r}")
     lists = {key: _strings(key, *values[key], faults) for key in _LISTS if key in values}
+    bus = one["bus"]
     if bus is None or faults:
         return None
-    defaults = {"context_store": "memory", "tool_manager": "default"} if discover else {}
-    for kind, name in defaults.items():
-        if kind not in values:
-            one[kind] = Selection(kind=kind, name=name, use=name, settings=env.settings_for(kind, name))
     return Config(
         bus=bus,
         context_store=one.get("context_store"),
@@ -308,6 +322,7 @@ class _Reader:
         if instance is not None and source != _CONSTRUCTOR:  # only code can give a ready object
             use, instance = "", None
         if instance is None and (not isinstance(use, str) or not use or not isinstance(settings, Mapping)):
+            self._env.doubt(kind)
             self._faults.append(
                 f"{source}: {kind} is a plugin's name, a pair (name, settings) or a table with `use`, not {value!r}"
             )
@@ -316,13 +331,13 @@ class _Reader:
         if instance is not None:
             self._env.no_settings_for(kind, called)
             return Selection(kind=kind, name=called, instance=instance, source=source)
-        weaker, stronger = settings, self._env.settings_for(kind, called)
-        if source == _CONSTRUCTOR:
-            weaker, stronger = stronger, weaker
-        return Selection(kind=kind, name=called, use=use, settings={**weaker, **stronger}, source=source)
+        written, variables = cast("Mapping[str, Any]", settings), self._env.settings_for(kind, called)
+        merged = {**variables, **written} if source == _CONSTRUCTOR else {**written, **variables}
+        return Selection(kind=kind, name=called, use=use, settings=merged, source=source)
 
     def many(self, kind: str, value: Any, source: str) -> tuple[Selection, ...]:
         if not isinstance(value, (list, tuple)):
+            self._env.doubt(kind)
             self._faults.append(f"{source}: {kind} is a list, not {value!r}")
             return ()
         found = [self.one(kind, item, source) for item in cast("Sequence[Any]", value)]
