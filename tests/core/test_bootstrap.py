@@ -40,6 +40,7 @@ from llmgine_core import (
     _plugins,
     bootstrap,
 )
+from llmgine_core.config import load_config
 from llmgine_core.hookspecs import hookimpl
 from llmgine_core.testing import RecordingEventHandler, ScriptedModel
 from tests.core.distributions import Site
@@ -406,6 +407,17 @@ async def test_ready_objects_of_the_wrong_kind_are_refused() -> None:
             raise AssertionError("never reached")
 
 
+async def test_a_loaded_configuration_stands_for_every_argument_that_selects() -> None:
+    model = ScriptedModel()
+    config = load_config({"llm": model}, environment={}, discover=False)
+    async with make(config=config, state="state") as app:
+        assert app.llm().model == "scripted"
+        assert app.state == "state"
+    with pytest.raises(ConfigError, match="the constructor: llm, content cannot be given beside a Config"):
+        async with make(config=config, llm=model, content=True):
+            raise AssertionError("never reached")
+
+
 async def test_health_tells_of_the_bus_the_handlers_and_what_plugins_check() -> None:
     async with make(observability=[RecordingEventHandler()], plugins=[Lifespan([])], tool_manager=Tools) as app:
         health = app.health()
@@ -497,7 +509,7 @@ async def test_a_models_calls_go_through_the_bus_with_one_request_and_one_respon
         assert (await model.generate(request)).message.text == "well"
         with pytest.raises(ValueError, match="torn"):
             await model.generate(request)
-        with pytest.raises(PluginNotFoundError, match="installed: big"):
+        with pytest.raises(PluginNotFoundError, match="selected: big"):
             app.llm("small")
     requests, responses = recorder.of_type("LLMRequestEvent"), recorder.of_type("LLMResponseEvent")
     assert [r.fields["outcome"] for r in responses] == ["ok", "error"]

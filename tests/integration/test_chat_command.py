@@ -199,6 +199,16 @@ def test_the_configuration_file_selects(tmp_path: Path) -> None:
     assert (tmp_path / "t.jsonl").read_text(encoding="utf-8").count("\n") > 5
 
 
+def test_the_environment_changes_the_model_that_nobody_configured(tmp_path: Path) -> None:
+    """A setting of the default model needs no model in the configuration; one that it does not have is named."""
+    done = chat(cwd=tmp_path, variables={"LLMGINE_LLM__DEFAULT__MAX_OUTPUT_TOKENS": "50"})
+    assert done.returncode == 0, done.stderr
+    assert TIME.search(done.stdout)
+    done = chat(cwd=tmp_path, variables={"LLMGINE_LLM__DEFAULT__MAX_TOKENS": "50"})
+    assert done.returncode == 1
+    assert "llm 'default': unknown setting 'max_tokens'" in done.stderr
+
+
 def test_a_collector_gets_the_spans_of_the_conversation(tmp_path: Path) -> None:
     """With otel and an endpoint from the environment, turn, model and tool spans arrive as one trace."""
     with collector() as arrived:

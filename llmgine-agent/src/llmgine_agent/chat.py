@@ -88,12 +88,9 @@ def _bootstrap(options: argparse.Namespace) -> ApplicationBootstrap:
         "observability": _names(options.observability),
         "content": options.content,
     }
-    config = load_config(given, file=options.config)
-    defaults: dict[str, Any] = {} if config.llm else {"llm": "local"}
-    defaults |= {} if config.plugins else {"plugins": ["agent"]}
+    config = load_config(given, defaults={"llm": "local", "plugins": ["agent"]}, file=options.config)
     tools = () if options.no_tools else _demo_tools()
-    present = {key: value for key, value in given.items() if value is not None}
-    return ApplicationBootstrap("chat", **{**defaults, **present}, tools=tools, config=options.config)
+    return ApplicationBootstrap("chat", config=config, tools=tools)
 
 
 def _names(text: str | None) -> list[str] | None:

@@ -50,7 +50,8 @@ class ApplicationBootstrap:
         handlers: pairs of a command or event class and its handler.
         state: anything; handlers and tools find it as `app.state`.
         content: whether observability writes content (what users, models and tools say) in full; by default not.
-        config: a TOML file, or what one would say, in the place of `llmgine.toml`.
+        config: a TOML file, or what one would say, in the place of `llmgine.toml`; or what `load_config` has made of
+            all sources, which then stands for every argument that selects something.
         discover: whether to look at the environment, at files and at the defaults.
 
     Raises:
@@ -74,7 +75,7 @@ class ApplicationBootstrap:
         handlers: Sequence[tuple[Any, Callable[..., Any]]] = (),
         state: Any = None,
         content: bool | None = None,
-        config: str | Path | Mapping[str, Any] | None = None,
+        config: str | Path | Mapping[str, Any] | Config | None = None,
         discover: bool = True,
     ) -> None:
         self._name, self._tools, self._handlers, self._state = name, tools, handlers, state
@@ -87,12 +88,12 @@ class ApplicationBootstrap:
             "plugins": plugins,
             "content": content,
         }
-        self._file, self._discover = config, discover
+        self._config, self._discover = config, discover
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Application:
         began = time.perf_counter()
-        config = load_config(self._given, file=self._file, discover=self._discover)
+        config = self._load_config()
         plugins = _load_all(config)
         stack = AsyncExitStack()
         try:
@@ -109,6 +110,13 @@ class ApplicationBootstrap:
     ) -> None:
         # The result is not returned: no plugin may swallow the application's own error.
         await self._stack.__aexit__(kind, error, traceback)
+
+    def _load_config(self) -> Config:
+        if not isinstance(self._config, Config):
+            return load_config(self._given, file=self._config, discover=self._discover)
+        if beside := [key for key, value in self._given.items() if value is not None]:
+            raise ConfigError((f"the constructor: {', '.join(beside)} cannot be given beside a Config; put it inside",))
+        return self._config
 
     async def _start(self, stack: AsyncExitStack, config: Config, plugins: list[Plugin], began: float) -> Application:
         built = _Builder(self._name, plugins).build()
