@@ -304,6 +304,9 @@ def load_plugin(selection: Selection, config: Config) -> Plugin:
 def _check_allowed(entry: PluginEntry, config: Config) -> None:
     names = [entry.distribution] if entry.distribution else _offering(entry.target)
     deny, allow = {_normal(d) for d in config.deny}, {_normal(d) for d in config.allow or ()}
+    if deny and not names:
+        what = "its distribution is unknown, so `deny` cannot be held against it"
+        raise PluginLoadError(what, str(entry), "select it by its entry's name, or let go of `deny`")
     denied = any(_normal(name) in deny for name in names)
     if denied or (config.allow is not None and not any(_normal(name) in allow for name in names)):
         which = "deny names" if denied else "allow does not name"
@@ -314,7 +317,14 @@ def _check_allowed(entry: PluginEntry, config: Config) -> None:
 
 def _offering(target: str) -> list[str]:
     """The distributions that offer the module which configuration names itself."""
-    return metadata.packages_distributions().get(target.partition(":")[0].partition(".")[0], [])
+    package = _package(target)
+    # An editable installation does not list its modules; what its entries point at tells of them.
+    by_entries = [entry.distribution for entry in installed() if _package(entry.target) == package]
+    return [*metadata.packages_distributions().get(package, []), *by_entries]
+
+
+def _package(target: str) -> str:
+    return target.partition(":")[0].partition(".")[0].strip()
 
 
 def _import(entry: PluginEntry) -> Any:
