@@ -49,18 +49,62 @@ def test_wrong_arguments_exit_with_two(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_a_subcommand_of_another_package_gets_the_arguments_and_gives_the_exit_code(site: Site) -> None:
     source = "def main(argv): return len(argv)\ndef run(argv): return None"
-    site.install("d", {"greeting": source}, {"llmgine.commands": {"greet": "greeting", "run": "greeting:run"}})
+    site.install("d", {"greeting": source}, {"llmgine.commands": {"greet": "greeting:main", "run": "greeting:run"}})
     assert main(["greet", "a", "--b"]) == 2
     assert main(["run"]) == 0
 
 
-@pytest.mark.parametrize("source", ["raise ImportError('torn')", "raise SystemExit(9)", "pass"])
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("raise ImportError('torn')", "importing it raised ImportError: torn"),
+        ("raise SystemExit(9)", "importing it raised SystemExit: 9"),
+        ("pass", "has no attribute 'main'"),
+        ("main = 5", "its target is 5"),
+    ],
+)
 def test_a_broken_subcommand_is_named_instead_of_a_traceback(
-    site: Site, capsys: pytest.CaptureFixture[str], source: str
+    site: Site, capsys: pytest.CaptureFixture[str], source: str, says: str
 ) -> None:
     site.install("d", {"broken_command": source}, {"llmgine.commands": {"greet": "broken_command:main"}})
     assert main(["greet"]) == 1
     said = capsys.readouterr().err
-    assert "llmgine greet: cannot be loaded" in said
-    assert "d 1.2" in said
+    assert said.startswith("llmgine greet: ")
+    assert says in said
+    assert "  plugin: commands 'greet' (d 1.2, broken_command:main)\n  cure: " in said
     assert main(["plugins", "list"]) == 0
+
+
+def test_a_command_of_our_own_is_not_taken_over_by_another_distribution(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.install(
+        "d", {"taking_over": "def main(argv): return 7"}, {"llmgine.commands": {"plugins": "taking_over:main"}}
+    )
+    assert main(["plugins", "list"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("KIND")
+    assert err == "llmgine plugins of d 1.2 is skipped; call it plugins@d\n"
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+    assert "what is installed" in capsys.readouterr().out
+    assert main(["plugins@d"]) == 7
+
+
+def test_a_command_that_two_distributions_offer_must_be_chosen_between(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, code in (("one", 3), ("two", 4)):
+        source = f"def main(argv): return {code}"
+        site.install(name, {f"command_{name}": source}, {"llmgine.commands": {"greet": f"command_{name}:main"}})
+    assert main([]) == 0
+    assert "from one 1.2 and two 1.2" in capsys.readouterr().out
+    assert main(["greet"]) == 1
+    said = capsys.readouterr().err
+    assert said == (
+        'llmgine greet: command \'greet\' is offered by one and two; name one: "greet@one" or "greet@two"\n'
+    )
+    assert (main(["greet@one"]), main(["greet@two"])) == (3, 4)
+    assert main(["greet@three"]) == 1
+    assert "command 'greet@three' is not installed" in capsys.readouterr().err

@@ -34,7 +34,7 @@ from llmgine_core.observability import ObservabilityEventHandler
 if TYPE_CHECKING:
     from cattrs import Converter
 
-__all__ = ["Plugin", "PluginEntry", "find_entry", "installed", "load_plugin", "unselected"]
+__all__ = ["Plugin", "PluginEntry", "find_entry", "import_target", "installed", "load_plugin", "unselected"]
 
 # What to install for the names that this project's own distributions offer.
 _PACKAGES = {
@@ -131,7 +131,7 @@ def installed(kind: str | None = None) -> tuple[PluginEntry, ...]:
 
 
 def find_entry(kind: str, use: str) -> PluginEntry:
-    """The entry that configuration means by `name`, `name@distribution` or `module:attribute`.
+    """The entry meant by `name`, `name@distribution` or `module:attribute`, of a kind of plugins or of `commands`.
 
     Raises:
         PluginNotFoundError: nothing installed offers it.
@@ -141,13 +141,14 @@ def find_entry(kind: str, use: str) -> PluginEntry:
         return PluginEntry(kind, use, use)
     name, _, distribution = use.partition("@")
     offered = installed(kind)
+    noun = KINDS[kind].noun if kind in KINDS else "command"
     matches = [e for e in offered if e.name == name and _normal(distribution) in ("", _normal(e.distribution))]
     if not matches:
         names = tuple(sorted({e.name for e in offered}))
         near = tuple(difflib.get_close_matches(name, names, n=2))
-        raise PluginNotFoundError(KINDS[kind].noun, use, names, near, _PACKAGES.get((kind, name)))
+        raise PluginNotFoundError(noun, use, names, near, _PACKAGES.get((kind, name)))
     if len(matches) > 1:
-        raise PluginConflictError(KINDS[kind].noun, name, tuple(e.distribution for e in matches))
+        raise PluginConflictError(noun, name, tuple(e.distribution for e in matches))
     return matches[0]
 
 
@@ -296,7 +297,7 @@ def load_plugin(selection: Selection, config: Config) -> Plugin:
     began = time.perf_counter()
     entry = find_entry(selection.kind, selection.use)
     _check_allowed(entry, config)
-    plugin = Plugin(selection, entry, _import(entry))
+    plugin = Plugin(selection, entry, import_target(entry))
     plugin.loading_time = time.perf_counter() - began
     return plugin
 
@@ -327,7 +328,12 @@ def _package(target: str) -> str:
     return target.partition(":")[0].partition(".")[0].strip()
 
 
-def _import(entry: PluginEntry) -> Any:
+def import_target(entry: PluginEntry) -> Any:
+    """Import what an entry points at.
+
+    Raises:
+        PluginLoadError: that raises, whatever it raises.
+    """
     module, _, attribute = entry.target.partition(":")
     try:
         target: Any = importlib.import_module(module)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
-from importlib import import_module, metadata
-from typing import Any
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from typing import cast
 
 import attrs
 
-from llmgine_core._plugins import PluginEntry, installed
+from llmgine_core._plugins import PluginEntry, find_entry, import_target, installed
+from llmgine_core.errors import PluginError, PluginLoadError
 
 __all__ = ["main"]
+
+_OURS = ("plugins",)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,17 +29,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 for success, 1 for a failure, 2 for wrong arguments.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    commands = {entry.name: entry for entry in installed("commands")}
-    if arguments and arguments[0] in commands:
-        return _run(commands[arguments[0]], arguments[1:])
-    parsed = _parser(commands).parse_args(arguments)
+    others = installed("commands")
+    use = arguments[0] if arguments else ""
+    if use not in _OURS and use.partition("@")[0] in {entry.name for entry in others}:
+        return _run(use, arguments[1:])
+    for entry in others:
+        if entry.name in _OURS:
+            _complain(f"{entry.name} of {_origin(entry)} is skipped; call it {entry.name}@{entry.distribution}")
+    parser = _parser([entry for entry in others if entry.name not in _OURS])
+    parsed = parser.parse_args(arguments)
     if parsed.command == "plugins":
         return _list_plugins(as_json=parsed.json)
-    _parser(commands).print_help()
+    parser.print_help()
     return 0
 
 
-def _parser(commands: dict[str, PluginEntry]) -> argparse.ArgumentParser:
+def _parser(others: Sequence[PluginEntry]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="llmgine", description="A runtime spine for LLM applications.")
     parser.add_argument("--version", action="version", version=f"llmgine-core {metadata.version('llmgine-core')}")
     subparsers = parser.add_subparsers(dest="command", metavar="command")
@@ -44,21 +52,37 @@ def _parser(commands: dict[str, PluginEntry]) -> argparse.ArgumentParser:
     actions = plugins.add_subparsers(dest="action", required=True, metavar="action")
     listing = actions.add_parser("list", help="list installed plugins without importing them")
     listing.add_argument("--json", action="store_true", help="as JSON")
-    for entry in commands.values():
-        subparsers.add_parser(entry.name, help=f"from {entry.distribution} {entry.version}", add_help=False)
+    for name in dict.fromkeys(entry.name for entry in others):
+        origins = " and ".join(_origin(entry) for entry in others if entry.name == name)
+        subparsers.add_parser(name, help=f"from {origins}", add_help=False)
     return parser
 
 
-def _run(entry: PluginEntry, arguments: list[str]) -> int:
-    """Run a subcommand of another package; one that cannot be imported is named instead of shown as a traceback."""
-    module, _, attribute = entry.target.partition(":")
+def _origin(entry: PluginEntry) -> str:
+    return f"{entry.distribution} {entry.version}"
+
+
+def _complain(text: str) -> None:
+    print(f"llmgine {text}", file=sys.stderr)
+
+
+def _run(use: str, arguments: list[str]) -> int:
+    """Run a subcommand of another package; one that cannot be had is named instead of shown as a traceback."""
     try:
-        target: Any = getattr(import_module(module), attribute or "main")
-    except (Exception, SystemExit) as error:
-        print(f"llmgine {entry.name}: cannot be loaded: {type(error).__name__}: {error}", file=sys.stderr)
-        print(f"  from: {entry.distribution} {entry.version} ({entry.target})", file=sys.stderr)
+        command = _command(use)
+    except PluginError as error:
+        _complain(f"{use}: {error}")
         return 1
-    return int(target(arguments) or 0)
+    return int(command(arguments) or 0)
+
+
+def _command(use: str) -> Callable[[list[str]], int | None]:
+    entry = find_entry("commands", use)
+    target = import_target(entry)
+    if not callable(target):
+        cure = "its entry's target must be a function of the arguments: `module:function`"
+        raise PluginLoadError(f"its target is {target!r}", str(entry), cure)
+    return cast("Callable[[list[str]], int | None]", target)
 
 
 def _list_plugins(*, as_json: bool) -> int:
