@@ -402,9 +402,58 @@ async def test_absent_kinds_are_clear_errors_that_name_the_package() -> None:
 
 
 async def test_ready_objects_of_the_wrong_kind_are_refused() -> None:
-    with pytest.raises(PluginLoadError, match="the constructor's argument returned"):
+    with pytest.raises(PluginLoadError, match="it is <object"):
         async with make(llm=object()):
             raise AssertionError("never reached")
+
+
+async def test_a_ready_plugin_that_implements_no_hook_is_refused() -> None:
+    with pytest.raises(PluginLoadError) as caught:
+        async with make(plugins=[object()]):
+            raise AssertionError("never reached")
+    assert str(caught.value).splitlines() == [
+        "it implements no hook",
+        "  plugin: plugins 'object' (a ready object)",
+        "  cure: mark its functions with the decorators of llmgine_core.hookspecs.impl",
+    ]
+
+
+async def test_faults_of_ready_objects_are_reported_with_all_others() -> None:
+    class Misspelt:
+        @hookimpl
+        def llmgine_lifespn(self) -> None: ...
+
+    with pytest.raises(ExceptionGroup, match="4 plugins cannot be used") as caught:
+        async with make(llm=object(), plugins=[Misspelt(), object()], observability=["absent"]):
+            raise AssertionError("never reached")
+    said = [str(error).splitlines()[0] for error in caught.value.exceptions]
+    assert said[0].startswith("observability handler 'absent' is not installed")
+    assert said[1].startswith("it is <object")
+    assert "llmgine_lifespn" in said[2]
+    assert said[3] == "it implements no hook"
+
+
+BROKEN_BUS = """
+from llmgine_core.hookspecs import hookimpl
+
+@hookimpl
+def llmgine_create_message_bus(build):
+    raise ConnectionError("no broker")
+"""
+
+
+async def test_a_bus_that_cannot_be_built_is_told_before_what_needs_it(site: Site) -> None:
+    site.install("d", {"broken_bus": BROKEN_BUS}, {"llmgine.bus": {"broken": "broken_bus"}})
+    with pytest.raises(PluginLoadError, match="llmgine_create_message_bus raised ConnectionError: no broker"):
+        async with make(bus="broken", observability=["file"], llm=ScriptedModel(), plugins=[Lifespan([])]):
+            raise AssertionError("never reached")
+    with pytest.raises(ExceptionGroup, match="2 plugins cannot be used") as caught:
+        async with make(bus="broken", llm=object()):
+            raise AssertionError("never reached")
+    assert [str(error).splitlines()[0].split(" ")[0] for error in caught.value.exceptions] == [
+        "it",
+        "llmgine_create_message_bus",
+    ]
 
 
 async def test_a_loaded_configuration_stands_for_every_argument_that_selects() -> None:

@@ -252,8 +252,27 @@ def test_a_hook_that_returns_the_wrong_thing_is_refused(hook: str, result: Any, 
 @pytest.mark.parametrize("kind", [k for k in KINDS if k != "plugins"])
 def test_a_ready_object_must_be_what_its_kind_demands(kind: str) -> None:
     plugin = Plugin(Selection(kind=kind, name="mine"), None, object())
-    with pytest.raises(PluginLoadError, match="returned 5"):
-        plugin.checked(5, "the constructor's argument")
+    with pytest.raises(PluginLoadError, match=r"it is 5\n  plugin: .* 'mine' \(a ready object\)\n  cure: it must be a"):
+        plugin.checked(5)
+
+
+def test_settings_are_read_once(site: Site) -> None:
+    source = GOOD.replace("    return Settings", "    return Settings\n\n_read = []").replace(
+        "lambda value, _: Level(value)", "lambda value, _: _read.append(value) or Level(value)"
+    )
+    handler_site(site, source)
+    plugin = load({"use": "good", "level": "high"})
+    assert plugin.settings() is plugin.settings()
+    assert plugin.build().settings is plugin.settings()
+    assert plugin.module._read == ["high"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_plugin_that_offers_nothing_of_its_kind_is_refused(kind: str) -> None:
+    plugin = Plugin(Selection(kind=kind, name="mine"), None, object())
+    with pytest.raises(PluginLoadError, match=r"it does not implement|it implements no hook") as caught:
+        plugin.verify()
+    assert len(str(caught.value).splitlines()) == 3
 
 
 def test_every_kind_has_a_factory_hook_and_every_hook_a_typed_decorator() -> None:

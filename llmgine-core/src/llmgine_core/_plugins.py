@@ -173,6 +173,7 @@ class Plugin:
     def __init__(self, selection: Selection, entry: PluginEntry | None, module: Any) -> None:
         self.selection, self.entry, self.module = selection, entry, module
         self.loading_time = 0.0
+        self._settings: Any = None
         self._host = pluggy.PluginManager(PROJECT)
         self._host.add_hookspecs(HookSpecs)
         self._register()
@@ -180,31 +181,47 @@ class Plugin:
     @property
     def label(self) -> str:
         """How messages speak of it."""
-        return str(self.entry) if self.entry else f"{self.selection.kind} {self.selection.name!r} ({self.module!r})"
+        return str(self.entry) if self.entry else f"{self.selection.kind} {self.selection.name!r} (a ready object)"
+
+    def verify(self) -> None:
+        """Check that the plugin offers what its kind must, before anything is built.
+
+        Raises:
+            PluginLoadError: it does not.
+        """
+        kind = KINDS[self.selection.kind]
+        if kind.factory and not self.implements(kind.factory):
+            cure = f"a {kind.noun} plugin must; is the entry in the right group?"
+            raise self._fault(f"it does not implement {kind.factory}", cure)
+        if not self._host.get_hookcallers(self.module):
+            raise self._fault(
+                "it implements no hook", "mark its functions with the decorators of llmgine_core.hookspecs.impl"
+            )
 
     def build(self, *, hook: str = "", **context: Any) -> Any:
         """Make the configured instance, by the factory hook of its kind unless another is named.
 
         Raises:
             ConfigError: the settings do not fit the plugin's settings class.
-            PluginLoadError: the factory hook is missing, raises, or returns something else than its kind demands.
+            PluginLoadError: the factory hook raises, or returns something else than its kind demands.
         """
         kind = KINDS[self.selection.kind]
         logger = logging.getLogger(f"llmgine.plugin.{self.selection.name}")
         build = Build(settings=self.settings(), name=self.selection.name, logger=logger, **context)
         factory = hook or kind.factory
-        if not self.implements(factory):
-            raise self._fault(
-                f"it does not implement {factory}", f"a {kind.noun} plugin must; is the entry in the right group?"
-            )
         return self.checked(self.call(factory, build=build), factory)
 
     def settings(self) -> Any:
-        """The settings, as an instance of the plugin's settings class.
+        """The settings, as an instance of the plugin's settings class; the same one each time.
 
         Raises:
             ConfigError: they do not fit it.
         """
+        if self._settings is None:
+            self._settings = self._read_settings()
+        return self._settings
+
+    def _read_settings(self) -> Any:
         settings_class, given = self.call("llmgine_settings"), dict(self.selection.settings)
         if settings_class is not None:
             converter = _settings_converter()
@@ -261,8 +278,8 @@ class Plugin:
         near = [f"{n} → {m}" for n in strange for m in difflib.get_close_matches(n, known, n=1)]
         return f"rename {', '.join(near)}" if near else "see the hooks' signatures in llmgine_core.hookspecs.HookSpecs"
 
-    def checked(self, result: Any, hook: str) -> Any:
-        """What was made, if it is what the plugin's kind demands.
+    def checked(self, result: Any, hook: str = "") -> Any:
+        """What a hook returned, or a ready object, if it is what the plugin's kind demands.
 
         Raises:
             PluginLoadError: it is not.
@@ -278,7 +295,8 @@ class Plugin:
             missing = _missing(result, contract)
             good, wanted = not missing, f"a {contract.__name__} (without {', '.join(missing)} it is none)"
         if not good:
-            raise self._fault(f"{hook} returned {result!r}", f"it must return {wanted}")
+            said, must = (f"{hook} returned", "return") if hook else ("it is", "be")
+            raise self._fault(f"{said} {result!r}", f"it must {must} {wanted}")
         return result
 
     def _fault(self, what: str, cure: str) -> PluginLoadError:
@@ -298,6 +316,7 @@ def load_plugin(selection: Selection, config: Config) -> Plugin:
     entry = find_entry(selection.kind, selection.use)
     _check_allowed(entry, config)
     plugin = Plugin(selection, entry, import_target(entry))
+    plugin.verify()
     plugin.loading_time = time.perf_counter() - began
     return plugin
 

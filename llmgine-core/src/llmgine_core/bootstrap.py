@@ -94,10 +94,9 @@ class ApplicationBootstrap:
     async def __aenter__(self) -> Application:
         began = time.perf_counter()
         config = self._load_config()
-        plugins = _load_all(config)
         stack = AsyncExitStack()
         try:
-            app = await self._start(stack, config, plugins, began)
+            app = await self._start(stack, config, began)
         except BaseException as error:
             if await stack.__aexit__(type(error), error, error.__traceback__):
                 raise AssertionError("a plugin swallowed the error that ended the start") from error
@@ -118,8 +117,10 @@ class ApplicationBootstrap:
             raise ConfigError((f"the constructor: {', '.join(beside)} cannot be given beside a Config; put it inside",))
         return self._config
 
-    async def _start(self, stack: AsyncExitStack, config: Config, plugins: list[Plugin], began: float) -> Application:
-        built = _Builder(self._name, plugins).build()
+    async def _start(self, stack: AsyncExitStack, config: Config, began: float) -> Application:
+        faults: list[LlmgineError] = []
+        plugins = _load_all(config, faults)
+        built = _Builder(self._name, plugins).build(faults)
         if (self._tools or built.tools) and built.one("tool_manager") is None:
             raise PluginNotFoundError("tool manager", "", (), (), "llmgine-tools")
         await _start_observability(stack, built, config)
@@ -138,10 +139,9 @@ class ApplicationBootstrap:
         """Start what stands behind the bus, and join it."""
         for event in built.told:
             built.bus.emit(event)
-        for step, objects in built.running():
-            for each in objects:
-                if isinstance(each, AbstractAsyncContextManager):
-                    await _enter(stack, cast("AbstractAsyncContextManager[Any]", each), step)
+        for plugin, made in built.running():
+            if isinstance(made, AbstractAsyncContextManager):
+                await _enter(stack, cast("AbstractAsyncContextManager[Any]", made), plugin)
         app = built.application([*self._tools], self._state)
         app.models.register()
         await self._enter_lifespans(stack, app, plugins)
@@ -172,31 +172,31 @@ def _is_event(message_type: Any) -> bool:
 # ── loading and building ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _load_all(config: Config) -> list[Plugin]:
-    """Import and check every selected plugin; all faults are reported together."""
+def _load_all(config: Config, faults: list[LlmgineError]) -> list[Plugin]:
+    """Import and check every selected plugin; those that fail stand in the faults instead."""
     plugins: list[Plugin] = []
-    faults: list[LlmgineError] = []
     for selection in config.selections():
-        if _is_ready(selection):
-            continue
         try:
-            plugin = load_plugin(selection, config)
-            plugin.settings()
-            plugins.append(plugin)
+            plugins.append(_load(selection, config))
         except PluginNotFoundError as error:
             if not (selection.source == "default" and selection.kind in ("context_store", "tool_manager")):
                 faults.append(error)
         except (PluginError, ConfigError) as error:
             faults.append(error)
-    _raise_together(faults)
-    ready = [Plugin(s, None, s.instance) for s in config.selections() if s.instance is not None and s.kind == "plugins"]
-    objects = [_Ready(s) for s in config.selections() if s.instance is not None and s.kind != "plugins"]
-    order = {id(s): i for i, s in enumerate(config.selections())}
-    return sorted([*plugins, *ready, *objects], key=lambda p: order[id(p.selection)])
+    return plugins
 
 
-def _is_ready(selection: Selection) -> bool:
-    return selection.instance is not None
+def _load(selection: Selection, config: Config) -> Plugin:
+    if selection.instance is None:
+        plugin = load_plugin(selection, config)
+        plugin.settings()
+    elif selection.kind == "plugins":
+        plugin = Plugin(selection, None, selection.instance)
+        plugin.verify()
+    else:
+        plugin = _Ready(selection)
+        plugin.build()
+    return plugin
 
 
 def _raise_together(faults: list[LlmgineError]) -> None:
@@ -212,8 +212,8 @@ class _Ready(Plugin):
     def __init__(self, selection: Selection) -> None:
         super().__init__(selection, None, object())
 
-    def build(self, *, hook: str = "the constructor's argument", **_: Any) -> Any:
-        return self.checked(self.selection.instance, hook)
+    def build(self, **_: Any) -> Any:
+        return self.checked(self.selection.instance)
 
 
 class _Builder:
@@ -225,18 +225,22 @@ class _Builder:
         self.tools: list[Callable[..., Any]] = []
         self.redactors: list[abc.Redactor] = []
         self.made: dict[str, dict[str, Any]] = {}
+        self._parts: list[tuple[str, str, Any]] = []
         self.bus: abc.MessageBus
 
-    def build(self) -> _Builder:
-        """Build everything, all faults reported together."""
-        faults: list[LlmgineError] = []
-        for plugin in sorted(self._plugins, key=lambda p: p.selection.kind != "bus"):
+    def build(self, faults: list[LlmgineError]) -> _Builder:
+        """Build the bus and then everything else; all faults are reported together, with those there are already."""
+        self._build_all([p for p in self._plugins if p.selection.kind == "bus"], faults)
+        self._build_all([p for p in self._plugins if p.selection.kind != "bus"], faults)
+        return self
+
+    def _build_all(self, plugins: list[Plugin], faults: list[LlmgineError]) -> None:
+        for plugin in plugins:
             try:
                 self._build(plugin)
             except (PluginError, ConfigError) as error:
                 faults.append(error)
         _raise_together(faults)
-        return self
 
     def _build(self, plugin: Plugin) -> None:
         began, kind = time.perf_counter(), plugin.selection.kind
@@ -248,6 +252,7 @@ class _Builder:
             bus = None if kind == "bus" else self.bus
             made = plugin.build(application=self._name, bus=bus)
             self.made.setdefault(kind, {})[plugin.selection.name] = made
+            self._parts.append((kind, plugin.label, made))
             if kind == "bus":
                 self.bus = made
         self.told.append(_loaded_event(plugin, time.perf_counter() - began))
@@ -261,15 +266,10 @@ class _Builder:
         """The observability handlers, in order."""
         return list(self.made.get("observability", {}).values())
 
-    def running(self) -> list[tuple[str, list[Any]]]:
-        """What may have to be entered after the bus, in order."""
-        models = self.made.get("llm", {})
-        tool_managers = self.made.get("tool_manager", {})
-        return [
-            ("the context store", [self.one("context_store")]),
-            ("the language models", list(models.values())),
-            ("the tool manager", list(tool_managers.values())),
-        ]
+    def running(self) -> list[tuple[str, Any]]:
+        """What may have to be entered after the bus, in order, with the plugin that made it."""
+        order = ("context_store", "llm", "tool_manager")
+        return [(label, made) for wanted in order for kind, label, made in self._parts if kind == wanted]
 
     def application(self, tools: list[Callable[..., Any]], state: Any) -> Application:
         """The application of what was built."""
@@ -323,7 +323,16 @@ class _Step:
                 raise TimeoutError(f"{self._what} did not start within {_STEP:g} s") from error
             raise
         if self._ended.is_set() and self._error is not None:
-            raise self._error
+            raise self._failure(self._error)
+
+    def _failure(self, error: BaseException) -> BaseException:
+        """What the start ends with: an error of ours speaks for itself, any other is named with its plugin."""
+        if isinstance(error, (LlmgineError, TimeoutError)) or not isinstance(error, (Exception, SystemExit)):
+            return error
+        what = f"starting it raised {type(error).__name__}: {error}"
+        failure = PluginLoadError(what, self._what, "mend what the message names, or select another plugin")
+        failure.__cause__ = error
+        return failure
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
