@@ -775,7 +775,7 @@ async def test_leaving_a_stream_early_runs_the_handlers_finally_before_the_block
                 raise ValueError("reader")
         assert closed == ["finally"] * 3
         await ends.wait_for(3)
-        assert {e.outcome for e in ends.seen} == {Outcome.OK}
+        assert [e.outcome for e in ends.seen] == [Outcome.OK, Outcome.OK, Outcome.CANCELLED]
 
 
 async def test_a_readers_cancellation_closes_the_stream() -> None:

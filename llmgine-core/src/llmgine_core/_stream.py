@@ -67,6 +67,7 @@ class AnswerStream(Generic[T]):
         self._ended = anyio.Event()
         self._error: BaseException | None = None
         self._left = False
+        self._cut_short: BaseException | None = None
 
     async def __aenter__(self) -> Self:
         source = self._start()
@@ -79,6 +80,8 @@ class AnswerStream(Generic[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._left = True
+        if error is not None:  # the reader has failed, or is cancelled: either way the answer was cut short
+            self._cut_short = error if is_cancellation(error) else GeneratorExit()
         self._scope.cancel()
         self._receive.close()
         with anyio.CancelScope(shield=True):
@@ -126,7 +129,7 @@ class AnswerStream(Generic[T]):
             self._error = self._error or TimeoutError(self._late)
         send.close()
         self._ended.set()
-        self._closed(after_leaving if self._left else self._error)
+        self._closed(after_leaving or self._cut_short if self._left else self._error)
 
 
 async def _forward(source: Source[T], give: Callable[[T], Awaitable[None]]) -> None:
