@@ -227,6 +227,56 @@ async def test_a_start_that_fails_is_rolled_back_and_names_the_plugin() -> None:
         await bus.publish(Said())
 
 
+class FailingLifespan(Lifespan):
+    @hookimpl
+    def llmgine_lifespan(self, app: Application) -> Logged:
+        return Logged("failing", self.log, fails=True)
+
+
+class FailingHandlers(Lifespan):
+    @hookimpl
+    def llmgine_register_handlers(self, app: Application) -> None:
+        raise ValueError("failing cannot start")
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "name"),
+    [
+        ({"llm": {"big": LoggedModel("failing", [], fails=True)}}, "llm", "big"),
+        ({"plugins": [FailingLifespan([])], "tool_manager": Tools}, "plugins", "FailingLifespan"),
+        ({"plugins": [FailingHandlers([])], "tool_manager": Tools}, "plugins", "FailingHandlers"),
+    ],
+)
+async def test_a_plugin_that_ends_the_start_is_told_on_the_bus(options: dict[str, Any], kind: str, name: str) -> None:
+    recorder = RecordingEventHandler()
+    with pytest.raises(PluginLoadError, match="failing cannot start"):
+        async with make(observability=[recorder], content=True, **options):
+            raise AssertionError("never reached")
+    failed = recorder.of_type("PluginFailedEvent")
+    assert [(r.fields["kind"], r.fields["name"], r.fields["distribution"]) for r in failed] == [(kind, name, "")]
+    assert "failing cannot start" in failed[0].fields["error"]["message"]
+    types = recorder.types()
+    assert types.index("PluginFailedEvent") < types.index("BootstrapStopEvent")
+    assert "BootstrapReadyEvent" not in types
+
+
+async def test_a_plugin_of_a_distribution_that_ends_the_start_is_told_with_where_it_came_from(site: Site) -> None:
+    source = """
+from llmgine_core.hookspecs import hookimpl
+
+@hookimpl
+def llmgine_lifespan(app):
+    raise RuntimeError("torn")
+"""
+    site.install("d", {"torn_lifespan": source}, {"llmgine.plugins": {"torn": "torn_lifespan"}})
+    recorder = RecordingEventHandler()
+    with pytest.raises(PluginLoadError, match="llmgine_lifespan raised RuntimeError: torn"):
+        async with make(observability=[recorder], plugins=["torn"]):
+            raise AssertionError("never reached")
+    fields = recorder.of_type("PluginFailedEvent")[0].fields
+    assert [fields[k] for k in ("distribution", "version", "entry_point")] == ["d", "1.2", "torn_lifespan"]
+
+
 async def test_the_bodys_error_passes_unchanged_and_stands_in_the_stop_event() -> None:
     recorder = RecordingEventHandler()
     error = ValueError("body")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
@@ -22,7 +22,13 @@ from llmgine_core._plugins import Plugin, load_plugin, unselected
 from llmgine_core.config import Config, Selection, load_config
 from llmgine_core.contracts import ErrorInfo, Event, Outcome, handling
 from llmgine_core.errors import ConfigError, LlmgineError, PluginError, PluginLoadError, PluginNotFoundError
-from llmgine_core.events import BootstrapReadyEvent, BootstrapStartEvent, BootstrapStopEvent, PluginLoadedEvent
+from llmgine_core.events import (
+    BootstrapReadyEvent,
+    BootstrapStartEvent,
+    BootstrapStopEvent,
+    PluginFailedEvent,
+    PluginLoadedEvent,
+)
 from llmgine_core.observability import ContentPolicy, ObservabilityEventHandler
 
 __all__ = ["ApplicationBootstrap"]
@@ -141,7 +147,8 @@ class ApplicationBootstrap:
             built.bus.emit(event)
         for plugin, made in built.running():
             if isinstance(made, AbstractAsyncContextManager):
-                await _enter(stack, cast("AbstractAsyncContextManager[Any]", made), plugin)
+                with _telling_of_failure(built.bus, plugin):
+                    await _enter(stack, cast("AbstractAsyncContextManager[Any]", made), plugin.label)
         app = built.application([*self._tools], self._state)
         app.models.register()
         await self._enter_lifespans(stack, app, plugins)
@@ -150,14 +157,16 @@ class ApplicationBootstrap:
 
     async def _enter_lifespans(self, stack: AsyncExitStack, app: Application, plugins: list[Plugin]) -> None:
         for plugin in plugins:
-            lifespan = plugin.call("llmgine_lifespan", app=app)
-            if lifespan is not None:
-                await _enter(stack, lifespan, f"the lifespan of {plugin.label}")
+            with _telling_of_failure(app.bus, plugin):
+                lifespan = plugin.call("llmgine_lifespan", app=app)
+                if lifespan is not None:
+                    await _enter(stack, lifespan, f"the lifespan of {plugin.label}")
 
     def _register_handlers(self, app: Application, plugins: list[Plugin]) -> None:
         for plugin in plugins:
-            plugin.call("llmgine_register_handlers", app=app)
-            app.health_checks.update(plugin.call("llmgine_health_checks", app=app) or {})
+            with _telling_of_failure(app.bus, plugin):
+                plugin.call("llmgine_register_handlers", app=app)
+                app.health_checks.update(plugin.call("llmgine_health_checks", app=app) or {})
         for message_type, handler in self._handlers:
             if _is_event(message_type):
                 app.bus.register_event_handler(message_type, handler)
@@ -225,7 +234,7 @@ class _Builder:
         self.tools: list[Callable[..., Any]] = []
         self.redactors: list[abc.Redactor] = []
         self.made: dict[str, dict[str, Any]] = {}
-        self._parts: list[tuple[str, str, Any]] = []
+        self._parts: list[tuple[Plugin, Any]] = []
         self.bus: abc.MessageBus
 
     def build(self, faults: list[LlmgineError]) -> _Builder:
@@ -252,7 +261,7 @@ class _Builder:
             bus = None if kind == "bus" else self.bus
             made = plugin.build(application=self._name, bus=bus)
             self.made.setdefault(kind, {})[plugin.selection.name] = made
-            self._parts.append((kind, plugin.label, made))
+            self._parts.append((plugin, made))
             if kind == "bus":
                 self.bus = made
         self.told.append(_loaded_event(plugin, time.perf_counter() - began))
@@ -266,10 +275,10 @@ class _Builder:
         """The observability handlers, in order."""
         return list(self.made.get("observability", {}).values())
 
-    def running(self) -> list[tuple[str, Any]]:
+    def running(self) -> list[tuple[Plugin, Any]]:
         """What may have to be entered after the bus, in order, with the plugin that made it."""
         order = ("context_store", "llm", "tool_manager")
-        return [(label, made) for wanted in order for kind, label, made in self._parts if kind == wanted]
+        return [(p, made) for kind in order for p, made in self._parts if p.selection.kind == kind]
 
     def application(self, tools: list[Callable[..., Any]], state: Any) -> Application:
         """The application of what was built."""
@@ -286,9 +295,25 @@ class _Builder:
 
 
 def _loaded_event(plugin: Plugin, building: float) -> PluginLoadedEvent:
-    entry, selection = plugin.entry, plugin.selection
-    where = (entry.distribution, entry.version, entry.target) if entry else ("", "", "")
-    return PluginLoadedEvent(selection.kind, selection.name, *where, plugin.loading_time + building)
+    selection = plugin.selection
+    return PluginLoadedEvent(selection.kind, selection.name, *_where(plugin), plugin.loading_time + building)
+
+
+def _where(plugin: Plugin) -> tuple[str, str, str]:
+    entry = plugin.entry
+    return (entry.distribution, entry.version, entry.target) if entry else ("", "", "")
+
+
+@contextmanager
+def _telling_of_failure(bus: abc.MessageBus, plugin: Plugin) -> Generator[None]:
+    """Tell on the bus, while it still runs, which plugin ends the start."""
+    began, selection = time.perf_counter(), plugin.selection
+    try:
+        yield
+    except Exception as error:
+        info, seconds = ErrorInfo.from_exception(error), time.perf_counter() - began
+        bus.emit(PluginFailedEvent(selection.kind, selection.name, info, *_where(plugin), seconds))
+        raise
 
 
 # ── starting and stopping ────────────────────────────────────────────────────────────────────────────────────────────
