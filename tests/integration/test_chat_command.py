@@ -220,3 +220,32 @@ def test_a_collector_gets_the_spans_of_the_conversation(tmp_path: Path) -> None:
         names = sorted(span.name.split(" ")[0] for span in below)
     assert names == ["chat", "chat", "execute_tool"]
     assert {span.trace_id for span in below} == {turn.trace_id}
+
+
+def test_a_reader_that_has_seen_enough_ends_the_command_without_a_word(tmp_path: Path) -> None:
+    """A pipe that is closed at its other end is no traceback."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "llmgine_core.cli", "chat", *scripted(tmp_path)]
+    with os.fdopen(writer, "wb") as output:
+        done = subprocess.run(
+            command,
+            cwd=tmp_path,
+            input=QUESTION,
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "Error" not in done.stderr
+
+
+def test_what_a_terminal_cannot_show_is_replaced(tmp_path: Path) -> None:
+    """An answer beyond the output's encoding is shown as far as it goes."""
+    (tmp_path / "scripted.py").write_text(
+        SCRIPTED.replace("ScriptedModel(call", "ScriptedModel('\u6771\u4eac ok', call"), encoding="utf-8"
+    )
+    done = chat("--llm", "scripted:", cwd=tmp_path, variables={"PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stdout) == (0, "?? ok\n")

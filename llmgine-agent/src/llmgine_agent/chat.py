@@ -45,6 +45,9 @@ def main(argv: Sequence[str]) -> int:
     """
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
     options = _parse(argv)
+    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]
+        print("llmgine chat: there is no standard input to read", file=sys.stderr)
+        return 1
     try:
         return anyio.run(_chat, options)
     except KeyboardInterrupt:
