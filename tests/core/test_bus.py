@@ -1431,6 +1431,23 @@ async def test_only_what_a_partial_wraps_gives_a_handler_its_name_and_kind() -> 
         assert "noted" in bus.register_event_handler(Said, functools.partial(noted)).name
 
 
+async def test_what_a_middleware_passes_on_in_an_events_place_belongs_to_the_same_session() -> None:
+    """`attrs.evolve` makes a message with a header of its own; the session's handlers get it all the same."""
+
+    async def louder(message: Message, call_next: Callable[[Message], Awaitable[Any]]) -> Any:
+        return await call_next(attrs.evolve(message, text=f"{message.text}!") if isinstance(message, Said) else message)
+
+    async with running() as bus:
+        bus.add_middleware(louder)
+        async with bus.session("s") as session:
+            seen = Recorder()
+            session.register_event_handler(Said, seen)
+            await bus.publish(Said("hey", session_id="s"))
+            await session.publish(Said("you"))
+            await seen.wait_for(2)
+    assert [(e.text, e.session_id) for e in seen.seen] == [("hey!", "s"), ("you!", "s")]
+
+
 # ── idleness ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -477,7 +477,9 @@ class MessageBus:
                 raise TypeError(f"publish() takes an Event, not {event!r}; commands are executed")
             self.admit(check)
             self._complete(event, session_id)
-            await self._through_middleware(event, functools.partial(self._take, session_id, ttl, check, taken))
+            # what a middleware passes on in the event's place belongs to the same session
+            last = functools.partial(self._take, event.session_id, ttl, check, taken)
+            await self._through_middleware(event, last)
         finally:
             self._refused += not taken  # by an error, or by a middleware that kept it
 
