@@ -656,3 +656,10 @@ async def test_start_ready_and_stop_are_told_on_the_bus() -> None:
         pass
     assert [type(e) for e in seen.seen] == [BootstrapStartEvent, BootstrapReadyEvent, BootstrapStopEvent]
     assert {e.application for e in seen.seen} == {"mine"}
+
+
+async def test_a_class_in_the_place_of_an_object_is_refused() -> None:
+    """The cure says what to write."""
+    with pytest.raises(PluginLoadError, match=r"it must be an object; make one: MessageBus\(…\)"):
+        async with make(bus=MessageBus):
+            raise AssertionError("never reached")

@@ -291,6 +291,8 @@ class Plugin:
             good, wanted = callable(result), "a callable that makes a session's tool manager"
         elif contract is ObservabilityEventHandler:
             good, wanted = isinstance(result, contract), "an ObservabilityEventHandler"
+        elif isinstance(result, type):
+            good, wanted = False, f"an object; make one: {result.__name__}(…)"
         else:
             missing = _missing(result, contract)
             good, wanted = not missing, f"a {contract.__name__} (without {', '.join(missing)} it is none)"
