@@ -60,8 +60,8 @@ class AnswerStream(Generic[T]):
         paused: Callable[[], None],
         late: str,
     ) -> None:
-        self.command = command
-        self.waits_for_reader = False
+        self.command: Message = command
+        self.waits_for_reader: bool = False
         self._start, self._spawn, self._closed, self._paused, self._late = start, spawn, closed, paused, late
         self._scope = anyio.CancelScope()
         self._ended = anyio.Event()
