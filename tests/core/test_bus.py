@@ -1152,10 +1152,10 @@ async def test_what_a_thread_emits_while_the_bus_stops_is_shown_and_harms_nobody
     await bus.start()
     thread = threading.Thread(target=bus.emit, args=(Said("late"),))
     await bus.stop()
-    bus._state = "running"  # as the thread saw it
+    bus._engine.state = "running"  # as the thread saw it
     thread.start()
     thread.join()
-    bus._state = "stopped"
+    bus._engine.state = "stopped"
     while not shown:
         await anyio.lowlevel.checkpoint()
     assert bus.stats().total.pending == 0
@@ -1165,7 +1165,7 @@ async def test_what_a_thread_emits_while_the_bus_stops_is_shown_and_harms_nobody
 def test_what_is_emitted_after_the_loop_has_ended_is_counted_as_refused(backend: str) -> None:
     bus = MessageBus()
     anyio.run(bus.start, backend=backend)
-    bus._state = "running"  # a loop that ended without letting its tasks end
+    bus._engine.state = "running"  # a loop that ended without letting its tasks end
     thread = threading.Thread(target=bus.emit, args=(Said(),))
     thread.start()
     thread.join()
@@ -1312,7 +1312,7 @@ async def test_a_stream_whose_handler_cannot_be_called_leaves_nothing_open() -> 
         with pytest.raises(TypeError, match="more"):
             async with bus.stream(Count()):
                 raise AssertionError("never reached")
-        assert not bus._streams
+        assert not bus._engine.streams
         assert [e.outcome for e in told.seen] == [Outcome.ERROR]
 
 
@@ -1427,7 +1427,7 @@ async def test_only_what_a_partial_wraps_gives_a_handler_its_name_and_kind() -> 
 
     async with running() as bus:
         assert "Note" in bus.register_event_handler(Said, Note()).name
-        assert not bus.register_event_handler(Said, Note()).is_async
+        assert not bus.register_event_handler(Said, Note()).suspends
         assert "noted" in bus.register_event_handler(Said, functools.partial(noted)).name
 
 

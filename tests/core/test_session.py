@@ -632,7 +632,7 @@ async def test_a_background_task_stands_in_no_handlers_call() -> None:
 
         async def look() -> None:
             await gate(None)
-            states.append(bus.frame() is None)
+            states.append(bus._engine.frame() is None)
 
         async with bus.session("a") as session:
 
@@ -658,7 +658,7 @@ async def test_a_task_that_outlives_the_handler_that_made_it_stands_in_that_call
         bus.register_event_handler(Said, keep)
         await bus.publish(Said())
         await bus.wait_idle()
-        assert stale[0].run(bus.frame) is None
+        assert stale[0].run(bus._engine.frame) is None
 
 
 async def test_a_background_task_waits_for_the_stop_of_another_bus() -> None:

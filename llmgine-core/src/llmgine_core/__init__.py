@@ -6,6 +6,7 @@ from llmgine_core._application import (
 )
 from llmgine_core._bus import MessageBus
 from llmgine_core._session import BusSession
+from llmgine_core._transport import InMemoryTransport
 from llmgine_core.bootstrap import ApplicationBootstrap
 from llmgine_core.contracts import (
     Approval,
@@ -13,7 +14,9 @@ from llmgine_core.contracts import (
     BusStats,
     ChatMessage,
     Command,
+    DeadLetter,
     DeliveryStats,
+    Durability,
     ErrorInfo,
     Event,
     FinishReason,
@@ -30,6 +33,7 @@ from llmgine_core.contracts import (
     LLMToolCallDelta,
     Message,
     Outcome,
+    Overflow,
     Part,
     ReasoningPart,
     Retry,
@@ -50,6 +54,7 @@ from llmgine_core.contracts import (
     ToolOutcome,
     ToolResult,
     ToolResultPart,
+    TransportCapabilities,
     TurnCompleted,
     TurnResult,
     TurnStreamEvent,
@@ -149,8 +154,10 @@ __all__ = [
     "ContextCorruptError",
     "ContextLengthError",
     "ContextStoreError",
+    "DeadLetter",
     "DeliveryStats",
     "DuplicateHandlerError",
+    "Durability",
     "ErrorInfo",
     "Event",
     "EventDroppedEvent",
@@ -165,6 +172,7 @@ __all__ = [
     "Header",
     "Health",
     "ImagePart",
+    "InMemoryTransport",
     "LLMCompleted",
     "LLMReasoningDelta",
     "LLMRequest",
@@ -184,6 +192,7 @@ __all__ = [
     "ObservabilityClient",
     "ObservabilityEventHandler",
     "Outcome",
+    "Overflow",
     "Part",
     "PluginApiError",
     "PluginConflictError",
@@ -227,6 +236,7 @@ __all__ = [
     "ToolResult",
     "ToolResultPart",
     "ToolSchemaError",
+    "TransportCapabilities",
     "TurnCompleted",
     "TurnResult",
     "TurnStreamEvent",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,20 +10,21 @@ from typing import Any
 import anyio
 
 from llmgine_core import events
+from llmgine_core._frames import Frame
 from llmgine_core._loop import is_cancellation
 from llmgine_core._registry import CommandHandler
-from llmgine_core.contracts import ErrorInfo, Event, Message, Outcome, lifecycle_header
+from llmgine_core.contracts import ErrorInfo, Event, Handling, Message, Outcome, lifecycle_header
 from llmgine_core.errors import BusClosedError, SessionClosedError
 
-__all__ = ["Call", "CommandTeller", "deadline_of", "late", "outcome_of"]
+__all__ = ["Call", "CommandTeller", "late", "outcome_of", "seconds_left"]
 
 
-def deadline_of(command: Message, *seconds: float | None) -> float:
-    """The earliest of the command's own deadline and the timeouts, on the event loop's clock."""
+def seconds_left(command: Message, *seconds: float | None) -> float | None:
+    """How long a command may still take, by its own deadline and these timeouts; None if they say nothing."""
     left = [s for s in seconds if s is not None]
     if command.deadline is not None:
         left.append(command.deadline.timestamp() - time.time())
-    return anyio.current_time() + min(left) if left else float("inf")
+    return min(left, default=None)
 
 
 def late(command: Message) -> str:
@@ -38,27 +40,70 @@ def outcome_of(error: BaseException) -> Outcome:
     return Outcome.CANCELLED if is_end else Outcome.ERROR
 
 
-class Call:
-    """A command that is being answered, in its caller's task."""
+class Call(Frame):
+    """A command that is being answered, in its caller's task.
 
-    def __init__(self, command: Message, deadline: float) -> None:
-        self.command = command
-        self.scope = anyio.CancelScope(deadline=deadline)
+    A scope around every command would cost more than the command. So where the loop can cancel the task itself, and no
+    timeout is asked for, there is none: whoever must end the call cancels the task, and `take_back` gives the task
+    that cancellation back when it has arrived.
+
+    Attributes:
+        refusal: what the caller gets instead of an answer, once somebody has ended the call.
+    """
+
+    __slots__ = ("_cancellations", "_scope", "_task", "refusal")
+
+    def __init__(self, command: Message, above: Handling | None, owner: object, task: Any) -> None:
+        # the fields of the bases are written here: one is made for every command
+        self.message = command
+        self.above = above
+        self.over = False
+        self._derived = None
+        self.owner = owner
+        self.is_delivery = False
+        self.is_counted = False
+        self._task = task
+        self._scope: anyio.CancelScope | None = None
+        self._cancellations = 0
         self.refusal: Exception | None = None
 
+    def bounded(self, seconds: float | None) -> anyio.CancelScope:
+        """The scope in which the command is answered, where there is one."""
+        self._scope = anyio.CancelScope()
+        if seconds is not None:
+            self._scope.deadline = anyio.current_time() + seconds
+        return self._scope
+
     def fail(self, error: Exception) -> None:
-        """Cancel the handler; the caller gets the error."""
+        """Cancel the handler; the caller gets the error. May be said again to one that does not heed it."""
         self.refusal = self.refusal or error
-        self.scope.cancel()
+        if self._scope is not None:
+            self._scope.cancel()
+        else:
+            self._cancellations += 1
+            self._task.cancel()
+
+    def refused(self, error: BaseException) -> Exception | None:
+        """What the caller gets in place of the error with which the call has ended, if that is only its cancellation."""
+        if self.refusal is None or not isinstance(error, asyncio.CancelledError):
+            return None
+        # else somebody has cancelled the caller as well
+        return self.refusal if self._task.cancelling() <= self._cancellations else None
+
+    def take_back(self) -> None:
+        """Give the task its cancellation back."""
+        for _ in range(self._cancellations):
+            self._task.uncancel()
 
     @property
-    def end(self) -> Exception:
+    def reply(self) -> Exception:
         """What the caller gets when the scope was cancelled: the refusal, or that the time is up."""
-        return self.refusal or TimeoutError(late(self.command))
+        return self.refusal or TimeoutError(late(self.message))
 
     def reason(self, error: BaseException) -> BaseException:
         """Why the handler ended that ended with this error, which may only be the cancellation by this call."""
-        return self.end if is_cancellation(error) and self.scope.cancel_called else error
+        was_cancelled = self._scope is not None and self._scope.cancel_called
+        return self.reply if was_cancelled and is_cancellation(error) else error
 
 
 class CommandTeller:
@@ -79,13 +124,14 @@ class CommandTeller:
         registration: CommandHandler,
     ) -> None:
         self._emit, self._listens = emit, listens
-        self._command, self._handler = command, registration.name
+        self._command, self._registration = command, registration
         self._began = time.perf_counter()
 
     def started(self) -> None:
         """The handler is about to run."""
         if self._listens(events.CommandStartedEvent):
-            self._tell(events.CommandStartedEvent(self._command.id, self._command.type_name, self._handler))
+            command = self._command
+            self._tell(events.CommandStartedEvent(command.id, command.type_name, self._registration.name))
 
     def ended(self, outcome: Outcome, answer: Any, error: BaseException | None = None) -> None:
         """The handler has ended."""

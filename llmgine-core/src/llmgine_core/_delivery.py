@@ -1,496 +1,653 @@
-"""From an accepted event to its handlers: lanes, their workers, attempts, and the books.
+"""From an accepted event to its handlers: one queue, lanes behind handlers that suspend, and the books.
 
-A lane is one handler in one session: its deliveries run one at a time, in the order of publication. Handlers that
-cannot suspend share one lane per session, so that they run in the order of registration. A lane's worker lives in the
-bus's task group and ends when its lane is empty; each delivery runs in the context of its publisher, copied.
+What is accepted waits in one queue. A worker, the leader, takes it from there and calls the handlers in its own task,
+each in a copy of the publisher's context. A handler that never suspends costs no task. One that does keeps the worker
+to its end, and a lane opens behind it: what comes for the same handler in the same session waits there, in order. The
+worker goes on with the lane until it is empty; the part of the leader passes to another worker meanwhile, so that
+nothing else waits.
 """
 
 from __future__ import annotations
 
 import contextvars
-import functools
-import inspect
-import logging
 import random
-import threading
 import time
+import types
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import anyio.lowlevel
-import anyio.to_thread
-import attrs
 
-from llmgine_core import events
-from llmgine_core._loop import is_cancellation, run_in_context
-from llmgine_core._registry import HandlerRegistry, Subscription, handler_name
-from llmgine_core.contracts import ErrorInfo, Event, Message, Outcome, handling, lifecycle_header
+from llmgine_core._frames import Frame, current_frame
+from llmgine_core._herald import RUNTIME_EVENTS, Herald
+from llmgine_core._idle import Idle
+from llmgine_core._loop import EventLoop, Ticket, is_cancellation
+from llmgine_core._registry import HandlerRegistry, Plan, Subscription, call_plainly, refuse_coroutine
+from llmgine_core._room import Room
+from llmgine_core.contracts import Event, current_handling, still_handled
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
-__all__ = ["Dispatcher", "Frame", "current_frame", "in_frame", "leave_frames"]
+__all__ = ["Dispatcher", "running_now"]
 
-_logger = logging.getLogger("llmgine.bus")
+_TURN = 256  # so many handlers the leader calls before it lets other tasks run, since they may never suspend
+_RESTING = 64  # so many workers are kept when there is nothing to do
 
-# So many deliveries a lane makes before it lets others run, since its handler may never suspend.
-_TURN = 64
-
-# Of these a failure or drop is counted and logged, never announced: the announcement would come back here.
-_NEVER_ANNOUNCED = (
-    events.EventHandlerFailedEvent,
-    events.EventHandlerStartEvent,
-    events.EventHandlerResultEvent,
-    events.EventDroppedEvent,
-    events.LogEvent,
-    events.MetricEvent,
-    events.SpanStartEvent,
-    events.SpanEndEvent,
-)
-# Events about the runtime itself do not get start and result events of their own handlers: each would beget two more.
-_RUNTIME_EVENTS = frozenset(getattr(events, name) for name in events.__all__)
+_set_current = current_handling.set
+_monotonic = time.monotonic
 
 
-# ── where the caller stands ──────────────────────────────────────────────────────────────────────────────────────────
+# ── calling handlers ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@attrs.define(eq=False)
-class Frame:
-    """A handler's call, as seen from the code below it.
+class _Failed:
+    """What a shell says of a handler that raised."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+_DONE = object()
+
+
+@types.coroutine
+def _shell() -> Generator[Any, Any, None]:
+    """Await one handler after another; says `_DONE` or `_Failed` after each, and takes the next.
+
+    A coroutine that is driven by hand ends in a StopIteration, which costs more than all the rest of a delivery. Behind
+    this shell, which never ends, it does not.
+    """
+    said: Any = _DONE
+    while True:
+        handler, event = yield said
+        try:
+            yield from handler(event)
+        except BaseException as error:  # whatever it is: the worker decides what becomes of it
+            said = _Failed(error)
+        else:
+            said = _DONE
+        handler = event = None  # or the worker, at rest, would keep the event
+
+
+class _Run:
+    """A delivery that is not over when its handler is first left: suspended, or failed and to be tried again."""
+
+    __slots__ = ("attempt", "began", "context", "event", "frame", "fresh", "said", "subscription")
+
+    def __init__(
+        self,
+        subscription: Subscription,
+        event: Event,
+        frame: Frame,
+        context: contextvars.Context,
+        fresh: contextvars.Context,
+        said: Any,
+        began: float,
+    ) -> None:
+        self.subscription, self.event, self.frame = subscription, event, frame
+        self.context, self.fresh = context, fresh
+        self.said, self.began, self.attempt = said, began, 1
+
+
+class _Late:
+    """A context of a delivery that expires."""
+
+    __slots__ = ("context", "expires")
+
+    def __init__(self, context: contextvars.Context, expires: float) -> None:
+        self.context, self.expires = context, expires
+
+
+class _Lane:
+    """A handler that is busy in one session, and what waits behind it: pairs of event and context, end to end."""
+
+    __slots__ = ("queue", "session_id", "subscription", "worker")
+
+    def __init__(self, subscription: Subscription, session_id: str | None, worker: _Worker) -> None:
+        self.subscription, self.session_id, self.worker = subscription, session_id, worker
+        self.queue: deque[Any] = deque()
+
+    def __len__(self) -> int:
+        return len(self.queue) // 2
+
+
+class _Worker:
+    """A task that calls handlers.
 
     Attributes:
-        owner: the dispatcher whose handler runs.
-        message: what it handles.
-        is_delivery: whether it is an event handler's call, not a command handler's.
-        above: the call that this one was made from.
-        over: whether it has ended; tasks that it started may still see it.
+        scope: around all that it does; a handler's timeout is its deadline. One that was cancelled is left for a new.
+        leads: whether it is the leader.
+        lane: where it is bound to see a handler through.
+        run: the delivery that it sees through.
+        gives_up: whether the scope was cancelled to discard what it does, rather than because time is up.
     """
 
-    owner: Dispatcher
-    message: Message
-    is_delivery: bool
-    above: Frame | None
-    over: bool = False
-
-    def chain(self) -> Iterator[Frame]:
-        """This call and those above it, as far as they are the same dispatcher's and have not ended."""
-        frame: Frame | None = self
-        while frame is not None:
-            if frame.owner is self.owner and not frame.over:
-                yield frame
-            frame = frame.caller()
-
-    def caller(self) -> Frame | None:
-        """The nearest call above that has not ended; ended ones are let go, or a chain of events keeps them all."""
-        while self.above is not None and self.above.over:
-            self.above = self.above.above
-        return self.above
-
-    @property
-    def deliveries(self) -> int:
-        """How many event handlers' calls are in the chain."""
-        return sum(frame.is_delivery for frame in self.chain())
-
-    @property
-    def commands(self) -> list[Message]:
-        """The commands whose handlers are in the chain."""
-        return [frame.message for frame in self.chain() if not frame.is_delivery]
-
-    def serves(self, session_id: str) -> bool:
-        """Whether this call, or one above it, is made for that session."""
-        return any(frame.message.session_id == session_id for frame in self.chain())
-
-
-_frame: contextvars.ContextVar[Frame | None] = contextvars.ContextVar("llmgine_frame", default=None)
-
-
-def current_frame(owner: Dispatcher) -> Frame | None:
-    """The handler call of that dispatcher in which the caller stands."""
-    frame = _frame.get()
-    while frame is not None and (frame.owner is not owner or frame.over):
-        frame = frame.caller()
-    return frame
-
-
-def leave_frames() -> None:
-    """Stand in no handler's call any more: for tasks that outlive the handler which starts them."""
-    _frame.set(None)
-
-
-class in_frame:  # noqa: N801 - reads as a function: `with in_frame(...)`
-    """Run a block as part of a handler's call."""
-
-    def __init__(self, owner: Dispatcher, message: Message, *, delivery: bool) -> None:
-        self._frame = Frame(owner, message, delivery, _frame.get())
-        frame: Frame | None = self._frame
-        while frame is not None:
-            frame = frame.caller()
-        self._handling = handling(message)
-
-    def __enter__(self) -> None:
-        self._token = _frame.set(self._frame)
-        self._handling.__enter__()
-
-    def __exit__(self, *error: Any) -> None:
-        self._frame.over = True
-        self._handling.__exit__(*error)
-        _frame.reset(self._token)
-
-
-# ── lanes ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@attrs.define(eq=False)
-class Delivery:
-    """One event owed to one subscription."""
-
-    subscription: Subscription[Any]
-    event: Event
-    context: contextvars.Context
-    expires: float | None
-
-
-@attrs.define(eq=False)
-class Lane:
-    """What waits for one handler in one session, or for all handlers of a session that cannot suspend."""
-
-    queue: deque[Delivery] = attrs.field(factory=deque[Delivery])
-    scope: anyio.CancelScope | None = None
-
-
-class Threads:
-    """Runs functions in worker threads, and counts those that nobody waits for any more."""
+    __slots__ = ("gives_up", "lane", "leads", "run", "scope", "shell", "ticket")
 
     def __init__(self) -> None:
-        self._abandoned: set[object] = set()
+        self.leads = True
+        self.shell = _new_shell()
+        self.scope: anyio.CancelScope  # made in the worker's own task: where a thread has emitted, anyio cannot yet
+        self.lane: _Lane | None = None
+        self.run: _Run | None = None
+        self.gives_up = False
+        self.ticket: Ticket | None = None
 
-    @property
-    def abandoned(self) -> int:
-        """How many still run although their handler's time was up or its session has ended."""
-        return len(self._abandoned)
 
-    async def run(self, function: Callable[[], object]) -> None:
-        """Run the function; cancelled, it is left to itself, since Python cannot stop a thread."""
-        call, over = object(), threading.Event()
+def _new_shell() -> Any:
+    shell = _shell()
+    shell.send(None)  # type: ignore[attr-defined]
+    return shell
 
-        def work() -> None:
-            try:
-                function()
-            finally:
-                over.set()
-                self._abandoned.discard(call)
 
+@types.coroutine
+def _see_through(shell: Any, context: contextvars.Context, said: Any) -> Generator[Any, Any, Any]:
+    """Drive a shell whose handler has suspended, in the handler's context, until the handler is done."""
+    run = context.run
+    while True:
         try:
-            await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
-        except anyio.get_cancelled_exc_class():
-            self._abandoned.add(call)
-            if over.is_set():  # it ended while it was being given up
-                self._abandoned.discard(call)
+            sent = yield said
+        except GeneratorExit:  # the loop is gone, and so is the task
+            run(shell.close)
             raise
+        except BaseException as error:  # thrown in by the loop: the handler decides what becomes of it
+            said = run(shell.throw, error)
+        else:
+            said = run(shell.send, sent)
+        if said is _DONE or type(said) is _Failed:
+            return said
 
 
-def _plain(handler: Callable[[Any], Any], event: Event) -> None:
-    """Call a plain function; what turns out to be a coroutine function would never run, so it is a fault."""
-    if inspect.iscoroutine(answer := handler(event)):
-        answer.close()
-        raise TypeError(f"{handler_name(handler)} returns a coroutine; register the coroutine function itself")
+def running_now(frame: Frame | None) -> Frame | None:
+    """The delivery in whose handler the caller stands, if that handler has not suspended yet."""
+    chain = () if frame is None else frame.chain()
+    return next((each for each in chain if each.is_delivery and not each.is_counted), None)
 
 
-LaneKey = tuple[Subscription[Any] | None, str | None]
-
-
-def _matches(subscription: Subscription[Any], event: Event, faults: dict[Subscription[Any], Exception]) -> bool:
-    """Whether the event passes the subscription's filter; a filter that raises is a failed delivery."""
-    try:
-        return subscription.where is None or bool(subscription.where(event))
-    except Exception as error:
-        faults[subscription] = error
-        return True
+# ── owing and delivering ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Dispatcher:
     """Owes, delivers and counts.
 
     Args:
+        owner: the bus, as handlers' calls name it.
         registry: who subscribes to what.
-        emit: how failures are announced.
-        listens: whether anybody would see an event of a type.
-        on_start: called when a delivery leaves its queue, so that a waiting publisher may go on.
+        room: the bound on what waits.
+        herald: how failures and drops are told.
+        idle: who waits until nothing is owed.
+
+    Attributes:
+        running: deliveries whose handler has suspended.
+        unmatched: accepted events that nobody subscribed to.
+        tells: whether anybody would hear of handlers that start and end.
     """
 
-    def __init__(
-        self,
-        registry: HandlerRegistry,
-        emit: Callable[[Event], None],
-        listens: Callable[[type[Event]], bool],
-        on_start: Callable[[], None],
-    ) -> None:
-        self._registry, self._emit, self._listens, self._on_start = registry, emit, listens, on_start
-        self._lanes: dict[LaneKey, Lane] = {}
-        self._tasks: TaskGroup | None = None
-        self._context = contextvars.Context()
-        self._idle_waiters: list[tuple[Callable[[], bool], anyio.Event]] = []
-        self._pending_by_scope: dict[str, int] = {}
-        self.queued: int = 0
-        self.pending: int = 0
+    def __init__(self, owner: object, registry: HandlerRegistry, room: Room, herald: Herald, idle: Idle) -> None:
+        self._owner = owner
+        self._registry, self._room, self._herald, self._idle = registry, room, herald, idle
+        self._ingress: deque[Any] = deque()  # event, plan, context, end to end: a tuple of them costs 64 bytes more
+        self._lanes: set[_Lane] = set()
+        self._is_led = False
+        self._resting: list[_Worker] = []
+        self.running: int = 0
         self.unmatched: int = 0
-        self.threads: Threads = Threads()
+        self.tells: bool = False
 
-    def open(self, tasks: TaskGroup) -> None:
+    def open(self, loop: EventLoop, tasks: TaskGroup) -> None:
         """Begin to deliver, in tasks of this group."""
-        self._tasks, self._context = tasks, contextvars.copy_context()
+        self._loop, self._tasks = loop, tasks
+        self._context = contextvars.copy_context()
+        self._is_led = False
+        self._resting.clear()
+
+    @property
+    def pending(self) -> int:
+        """Deliveries that are not over: those that wait, whose handler has suspended, or which run right now."""
+        return self._room.queued + self.running + (running_now(current_frame(self._owner)) is not None)
 
     # owing
 
-    def accept(self, event: Event, ttl: float | None, context: contextvars.Context) -> None:
-        """Owe the event to every subscription that matches now."""
-        expires = None if ttl is None else time.monotonic() + ttl
-        for subscription in self._owed(event):
-            self._enqueue(Delivery(subscription, event, context, expires))
-
-    def drop(self, event: Event) -> None:
-        """Count an event, for which there is no room, as dropped by every subscription that matches."""
-        for subscription in self._owed(event):
-            subscription.dropped += 1
-            subscription.untold_drops += 1
-            self._tell_drops(subscription, event)
-
-    def _owed(self, event: Event) -> list[Subscription[Any]]:
-        """The subscriptions that match, each with one delivery more in its books."""
-        candidates = self._registry.matching(event.session_id, type(event))
-        faults: dict[Subscription[Any], Exception] = {}
-        matching = [s for s in candidates if _matches(s, event, faults)]
-        self.unmatched += not matching
-        for subscription in matching:
-            subscription.deliveries += 1
-        for subscription, error in faults.items():
-            subscription.failed += 1
-            self._announce_failure(subscription, event, 1, error)
-        return [s for s in matching if s not in faults]
-
-    def _enqueue(self, delivery: Delivery) -> None:
-        subscription = delivery.subscription
-        key = (None if subscription.inline else subscription, delivery.event.session_id)
-        lane = self._lanes.get(key)
-        self._count(subscription, +1)
-        self.queued += 1
-        if lane is not None:
-            lane.queue.append(delivery)
+    def put(self, event: Event, plan: Plan, context: contextvars.Context) -> None:
+        """Owe the event to everybody in the plan; there must be room."""
+        if not plan.count:
+            self.unmatched += 1
             return
-        lane = self._lanes[key] = Lane()
-        lane.queue.append(delivery)
-        assert self._tasks is not None
-        # in the bus's own context: a worker that outlives the publisher must not hold on to its context
-        self._context.run(self._tasks.start_soon, self._work, key, lane)
+        for subscription in plan.subscriptions:
+            subscription.deliveries += 1
+        if plan.session is not None:
+            plan.session.pending += plan.session_count
+        if plan.is_bounded:
+            self._count_waiting(plan, event.header.session_id)
+        self._room.queued += plan.count
+        ingress = self._ingress
+        ingress.append(event)
+        ingress.append(plan)
+        ingress.append(context)
+        if not self._is_led:
+            self._appoint()
 
-    def _count(self, subscription: Subscription[Any], change: int) -> None:
-        self.pending += change
-        if (scope := subscription.scope) is not None:
-            self._pending_by_scope[scope] = self._pending_by_scope.get(scope, 0) + change
-            if not self._pending_by_scope[scope]:
-                del self._pending_by_scope[scope]
+    @staticmethod
+    def _count_waiting(plan: Plan, session_id: str | None) -> None:
+        for subscription in plan.subscriptions:
+            if subscription.waiting is not None:
+                subscription.waiting[session_id] = subscription.waiting.get(session_id, 0) + 1
 
-    # delivering
+    def drop(self, subscription: Subscription, event: Event) -> None:
+        """Count an event for which there is no room."""
+        subscription.deliveries += 1
+        subscription.dropped += 1
+        self._herald.dropped(subscription, event, "no room")
 
-    async def _work(self, key: LaneKey, lane: Lane) -> None:
-        try:
-            with anyio.CancelScope() as lane.scope:
-                served = 0
-                while lane.queue:
-                    if served == _TURN:  # between deliveries: a cancellation that comes here is nobody's handler's
-                        served = 0
-                        await anyio.lowlevel.checkpoint()
-                        continue
-                    served += 1
-                    delivery = lane.queue.popleft()
-                    self.queued -= 1
-                    self._on_start()
-                    await self._deliver(delivery)
-        finally:  # cancelled: what is left is nobody's any more
-            while lane.queue:
-                self._discarded(lane.queue.popleft())
-            if self._lanes.get(key) is lane:
-                del self._lanes[key]
+    def fail(self, subscription: Subscription, event: Event, error: BaseException) -> None:
+        """Count an event on which a subscription's filter failed."""
+        subscription.deliveries += 1
+        subscription.failed += 1
+        self._herald.failed(subscription, event, 1, error)
 
-    async def _deliver(self, delivery: Delivery) -> None:
-        subscription, event = delivery.subscription, delivery.event
+    def drop_oldest(self, subscription: Subscription, session_id: str | None, *, own_lane: bool) -> bool:
+        """Give up the delivery that has waited longest, to make room for one of `subscription` in that session.
+
+        Args:
+            subscription: for which there is no room.
+            session_id: the session.
+            own_lane: whether it is its own lane that is full; else the longest lane gives, or the head of the queue.
+
+        Returns:
+            Whether there was one; those whose subscriptions never lose an event are left alone.
+        """
+        if own_lane:
+            lane = subscription.lanes.get(session_id)
+            return self._drop_head(lane) if lane else self._drop_from_ingress({subscription}, session_id)
+        yielding = {s for s in self._registry.living() if self._room.drops_oldest(s)}
+        lanes = [lane for lane in self._lanes if lane and lane.subscription in yielding]
+        if lanes:
+            return self._drop_head(max(lanes, key=len))
+        return self._drop_from_ingress(yielding, None)
+
+    def _drop_head(self, lane: _Lane) -> bool:
+        event = lane.queue.popleft()
+        lane.queue.popleft()
+        self._give_up(lane.subscription, event, "dropped")
+        return True
+
+    def _drop_from_ingress(self, yielding: set[Subscription], session_id: str | None) -> bool:
+        ingress = self._ingress
+        for index in range(0, len(ingress), 3):
+            event, plan = ingress[index], ingress[index + 1]
+            if session_id is not None and event.header.session_id != session_id:
+                continue
+            for subscription in plan.subscriptions:
+                if subscription in yielding:
+                    kept = tuple(s for s in plan.subscriptions if s is not subscription)
+                    ingress[index + 1] = Plan(kept, expires=plan.expires)
+                    self._give_up(subscription, event, "dropped")
+                    return True
+        return False
+
+    def _give_up(self, subscription: Subscription, event: Event, how: str) -> None:
+        """Count a delivery that waited as dropped, discarded or expired."""
+        self._start(subscription, event.header.session_id)
+        self._settle(subscription, event, how)
+        if how == "dropped":
+            self._herald.dropped(subscription, event, "no room")
+
+    def _start(self, subscription: Subscription, session_id: str | None) -> None:
+        """Count a delivery that waits no more."""
+        self._room.queued -= 1
+        if self._room.gate.waiting:
+            self._room.let_in()
+        if subscription.waiting is not None:
+            self._room.left_lane(subscription, session_id)
+
+    def _settle(self, subscription: Subscription, event: Event, how: str) -> None:
+        setattr(subscription, how, getattr(subscription, how) + 1)
+        if subscription.session is not None:
+            subscription.session.pending -= 1
+        if subscription.watched:
+            self._report(subscription, event, how)
+
+    def _report(self, subscription: Subscription, event: Event, how: str) -> None:
+        """Tell those whom the end of a delivery concerns."""
+        if subscription.receipts and (receipt := subscription.receipts.pop(event.id, None)) is not None:
+            receipt(how)
         if not subscription.alive:
-            return self._finish(subscription, "discarded")
-        if delivery.expires is not None and time.monotonic() >= delivery.expires:
-            return self._finish(subscription, "expired")
-        began = time.perf_counter()
-        outcome, error = "discarded", None
-        self._tell(events.EventHandlerStartEvent, subscription, event)
+            self._registry.retire(subscription)
+
+    # leading
+
+    def _appoint(self) -> None:
+        """Have a worker lead."""
+        self._is_led = True
+        if self._resting:
+            worker = self._resting.pop()
+            assert worker.ticket is not None
+            worker.ticket.wake()
+        else:
+            # in the bus's own context: a worker that outlives the publisher must not hold on to its context
+            self._context.run(self._tasks.start_soon, self._work, _Worker())
+
+    async def _work(self, worker: _Worker) -> None:
         try:
-            outcome, attempts, error = await self._attempts(delivery)
-            if outcome == "failed" and error is not None:
-                self._announce_failure(subscription, event, attempts, error)
+            serves = True
+            while serves:
+                worker.gives_up = False
+                with anyio.CancelScope() as worker.scope:
+                    serves = await self._serve(worker)
         finally:
-            self._tell_result(subscription, event, outcome, error, time.perf_counter() - began)
-            self._finish(subscription, outcome)
+            if worker.lane is not None:  # cancelled on the way, with all the bus's tasks
+                self._close_lane(worker.lane)
+            if worker in self._resting:
+                self._resting.remove(worker)
 
-    async def _attempts(self, delivery: Delivery) -> tuple[str, int, BaseException | None]:
-        """Call the handler until it succeeds, its attempts are used up, or it is unregistered."""
-        subscription = delivery.subscription
-        retry, attempt = subscription.retry, 1
-        delay = retry.delay
-        while (error := await self._attempt(delivery)) is not None:
-            if attempt == retry.attempts or not isinstance(error, Exception):
-                return "failed", attempt, error
-            await anyio.sleep(min(delay, retry.max_delay) * (1 - retry.jitter * random.random()))
-            if not subscription.alive:
-                return "discarded", attempt, error
-            delay *= retry.factor
-            attempt += 1
-        return "delivered", attempt, None
+    async def _serve(self, worker: _Worker) -> bool:
+        """Work until there is nothing to do for too many (False), or the worker's scope was cancelled (True)."""
+        while True:
+            if worker.lane is not None:
+                if await self._follow(worker, worker.lane):
+                    return True
+            elif worker.leads:
+                await self._lead_on(worker)
+            elif len(self._resting) >= _RESTING:
+                return False
+            else:
+                worker.ticket = self._loop.ticket()
+                self._resting.append(worker)
+                await worker.ticket.wait()
+                worker.leads = True
 
-    async def _attempt(self, delivery: Delivery) -> BaseException | None:
-        """One call of the handler; returns what it raised, unless it is this worker that is being cancelled."""
-        subscription = delivery.subscription
-        context = delivery.context.copy()
+    async def _lead_on(self, worker: _Worker) -> None:
+        if not self._lead(worker):
+            self._is_led = worker.leads = False
+        elif worker.lane is None:
+            await self._loop.breathe()
+        else:  # another leads while this one sees its handler through
+            worker.leads = self._is_led = False
+            if self._ingress:
+                self._appoint()
+
+    def _lead(self, worker: _Worker) -> bool:
+        """Deliver what waits, until nothing does (False), a handler suspends, or others should run (True)."""
+        ingress, room, send = self._ingress, self._room, worker.shell.send
+        budget = _TURN
+        while ingress:
+            if budget <= 0:
+                return True
+            event = ingress.popleft()
+            plan = ingress.popleft()
+            context = ingress.popleft()
+            count = plan.count
+            budget -= count
+            session_id = event.header.session_id
+            frame = Frame(event, still_handled(context.get(current_handling)), self._owner, True)
+            context.run(_set_current, frame)
+            tells = self.tells and type(event) not in RUNTIME_EVENTS
+            index = 0
+            for subscription in plan.subscriptions:
+                index += 1
+                if not subscription.alive:  # withdrawn by a handler of this very event
+                    self._give_up(subscription, event, "discarded")
+                    continue
+                if subscription.lanes and (lane := subscription.lanes.get(session_id)) is not None:
+                    own = context.copy()
+                    lane.queue.append(event)
+                    lane.queue.append(own if plan.expires is None else _Late(own, plan.expires))
+                    continue
+                room.queued -= 1
+                if room.gate.waiting:
+                    room.let_in()
+                if subscription.waiting is not None:
+                    room.left_lane(subscription, session_id)
+                if plan.expires is not None and _monotonic() >= plan.expires:
+                    self._settle(subscription, event, "expired")
+                    continue
+                # only the last may spoil the publisher's context, and only if it is not to be called in it again
+                own = context if index == count and subscription.options.retry.attempts == 1 else context.copy()
+                began = 0.0
+                if tells:
+                    self._herald.started(subscription, event)
+                    began = time.perf_counter()
+                if subscription.suspends:
+                    said = own.run(send, (subscription.call, event))
+                else:
+                    try:
+                        answer = own.run(subscription.call, event)
+                        if type(answer) is types.CoroutineType:
+                            refuse_coroutine(subscription.handler, answer)
+                        said = _DONE
+                    except BaseException as error:  # whatever a handler raises is its own failure
+                        said = _Failed(error)
+                if said is _DONE:
+                    subscription.delivered += 1
+                    if subscription.session is not None:
+                        subscription.session.pending -= 1
+                    if subscription.watched:
+                        self._report(subscription, event, "delivered")
+                    if tells:
+                        self._herald.ended(subscription, event, "delivered", None, time.perf_counter() - began)
+                    continue
+                fresh = context if subscription.options.retry.attempts == 1 else context.copy()
+                run = _Run(subscription, event, frame, own, fresh, said, began)
+                interrupts = type(said) is _Failed and isinstance(said.error, KeyboardInterrupt)
+                if interrupts:
+                    self._finish(run, "discarded", said.error)
+                elif type(said) is _Failed and not self._tries_again(run, said.error):
+                    self._finish(run, "failed", said.error)
+                    continue
+                if index < count:  # the next leader goes on with the others
+                    ingress.extendleft((context, Plan(plan.subscriptions[index:], expires=plan.expires), event))
+                if interrupts:
+                    raise said.error
+                self._open_lane(worker, run, session_id)
+                return True
+            frame.end()
+            if self._idle.waiting:
+                self._idle.check()
+        return False
+
+    # following
+
+    def _open_lane(self, worker: _Worker, run: _Run, session_id: str | None) -> None:
+        worker.run = run
+        worker.lane = run.subscription.lanes[session_id] = _Lane(run.subscription, session_id, worker)
+        self._lanes.add(worker.lane)
+        run.frame.is_counted = True
+        self.running += 1
+        if self._idle.waiting:
+            self._idle.check()
+
+    def _close_lane(self, lane: _Lane) -> None:
+        self._discard_lane(lane)
+        lane.worker.lane = None
+        self._lanes.discard(lane)
+        if lane.subscription.lanes.get(lane.session_id) is lane:
+            del lane.subscription.lanes[lane.session_id]
+
+    async def _follow(self, worker: _Worker, lane: _Lane) -> bool:
+        """See the lane's handler through, delivery after delivery; returns whether the worker's scope was cancelled."""
+        called = 0
+        while True:
+            if worker.run is not None:
+                if await self._go_on(worker, worker.run):
+                    return True
+            elif not lane.queue:
+                self._close_lane(lane)
+                return worker.scope.cancel_called
+            elif worker.scope.cancel_called:
+                return True  # what waits is not called in a scope that is cancelled
+            elif called >= _TURN:
+                called = 0
+                await self._loop.breathe()
+            else:
+                called += 1
+                self._call_next(worker, lane)
+
+    async def _go_on(self, worker: _Worker, run: _Run) -> bool:
+        """Take a delivery one step further; returns whether the next needs a scope that is not cancelled."""
         try:
-            if subscription.inline:
-                context.run(self._call, delivery)
+            if run.said is _DONE:
+                self._end_run(worker, run, "delivered", None)
+            elif type(run.said) is not _Failed:
+                await self._await_handler(worker, run)
+            elif (error := self._reason(worker, run.said.error)) is None:
+                self._end_run(worker, run, "discarded", None)
+            elif isinstance(error, KeyboardInterrupt) or is_cancellation(error):
+                raise error
+            elif worker.gives_up or not self._tries_again(run, error):
+                self._end_run(worker, run, "failed", error)
+            elif worker.scope.cancel_called:
+                run.said = _Failed(error)
+                return True
+            elif not await self._pause(run):
+                self._end_run(worker, run, "discarded", error)
             else:
-                with anyio.fail_after(subscription.timeout):
-                    await run_in_context(context, self._call_async(delivery))
-        except BaseException as error:
-            if is_cancellation(error) or isinstance(error, KeyboardInterrupt):
-                raise
+                run.attempt += 1
+                run.context = run.fresh.copy()
+                self._begin_attempt(worker, run)
+        except BaseException as error:  # this worker is being cancelled, or all is
+            if worker.run is not None:
+                self._end_run(worker, run, "discarded", error)
+            raise
+        return False
+
+    def _end_run(self, worker: _Worker, run: _Run, how: str, error: BaseException | None) -> None:
+        worker.run = None
+        self.running -= 1
+        self._finish(run, how, error)
+
+    def _call_next(self, worker: _Worker, lane: _Lane) -> None:
+        subscription, event, context = lane.subscription, lane.queue.popleft(), lane.queue.popleft()
+        self._start(subscription, lane.session_id)
+        if type(context) is _Late:
+            if _monotonic() >= context.expires:
+                self._settle(subscription, event, "expired")
+                self._idle.check()
+                return
+            context = context.context
+        frame = Frame(event, still_handled(context.get(current_handling)), self._owner, True)
+        context.run(_set_current, frame)
+        tells = self.tells and type(event) not in RUNTIME_EVENTS
+        if tells:
+            self._herald.started(subscription, event)
+        run = _Run(subscription, event, frame, context.copy(), context, None, time.perf_counter() if tells else 0.0)
+        self._begin_attempt(worker, run)
+        if run.said is _DONE:
+            self._finish(run, "delivered", None)
+        elif type(run.said) is _Failed and isinstance(run.said.error, KeyboardInterrupt):
+            self._finish(run, "discarded", run.said.error)
+            raise run.said.error
+        elif type(run.said) is _Failed and not self._tries_again(run, run.said.error):
+            self._finish(run, "failed", run.said.error)
+        else:
+            worker.run = run
+            frame.is_counted = True
+            self.running += 1
+
+    def _begin_attempt(self, worker: _Worker, run: _Run) -> None:
+        """Call the handler until it first suspends or ends."""
+        if run.subscription.suspends:
+            run.said = run.context.run(worker.shell.send, (run.subscription.call, run.event))
+            return
+        try:
+            run.context.run(call_plainly, run.subscription.call, run.event)
+            run.said = _DONE
+        except BaseException as error:  # as in a coroutine
+            run.said = _Failed(error)
+
+    async def _await_handler(self, worker: _Worker, run: _Run) -> None:
+        timeout = run.subscription.options.timeout
+        if timeout is not None:
+            worker.scope.deadline = anyio.current_time() + timeout
+        run.said = await _see_through(worker.shell, run.context, run.said)
+        if timeout is not None:
+            worker.scope.deadline = float("inf")
+
+    def _reason(self, worker: _Worker, error: BaseException) -> BaseException | None:
+        """Why a handler ended that ended with this error; None if it was made to, and is discarded."""
+        if not isinstance(error, anyio.get_cancelled_exc_class()):
             return error
-        return None
+        if worker.scope.cancel_called:
+            return None if worker.gives_up else TimeoutError("the handler's time is up")
+        return error
 
-    def _call(self, delivery: Delivery) -> None:
-        with in_frame(self, delivery.event, delivery=True):
-            _plain(delivery.subscription.handler, delivery.event)
+    async def _pause(self, run: _Run) -> bool:
+        """Wait before the next attempt; whether there is to be one."""
+        retry = run.subscription.options.retry
+        delay = min(retry.delay * retry.factor ** (run.attempt - 1), retry.max_delay)
+        await anyio.sleep(delay * (1 - retry.jitter * random.random()))
+        return run.subscription.alive
 
-    async def _call_async(self, delivery: Delivery) -> None:
-        subscription, event = delivery.subscription, delivery.event
-        with in_frame(self, event, delivery=True):
-            if subscription.is_async:
-                await subscription.handler(event)
-            elif subscription.in_thread:
-                await self.threads.run(functools.partial(_plain, subscription.handler, event))
-            else:
-                _plain(subscription.handler, event)
+    @staticmethod
+    def _tries_again(run: _Run, error: BaseException) -> bool:
+        return run.attempt < run.subscription.options.retry.attempts and isinstance(error, Exception)
 
-    def _finish(self, subscription: Subscription[Any], outcome: str) -> None:
-        setattr(subscription, outcome, getattr(subscription, outcome) + 1)
-        self._count(subscription, -1)
-        self._retire_if_gone(subscription)
-        self.check_idle()
+    def _finish(self, run: _Run, how: str, error: BaseException | None) -> None:
+        """Close the books of a delivery whose handler has been called."""
+        subscription, event = run.subscription, run.event
+        run.frame.end()
+        if how == "failed" and error is not None:
+            self._herald.failed(subscription, event, run.attempt, error)
+        self._settle(subscription, event, how)
+        if run.began:
+            self._herald.ended(subscription, event, how, error, time.perf_counter() - run.began)
+        if self._idle.waiting:
+            self._idle.check()
 
     # giving up
 
-    def discard(self, subscription: Subscription[Any]) -> None:
-        """Unregister a subscription and discard what waits for it."""
-        self._registry.remove_subscription(subscription)
-        for lane in self._lanes_of(subscription):
-            kept = [d for d in lane.queue if d.subscription is not subscription]
-            gone = [d for d in lane.queue if d.subscription is subscription]
-            lane.queue = deque(kept)
-            for delivery in gone:
-                self._discarded(delivery)
-        self._retire_if_gone(subscription)
+    def discard(self, subscription: Subscription) -> None:
+        """Discard what waits for a subscription that has been withdrawn; what runs is finished."""
+        for lane in list(subscription.lanes.values()):
+            self._discard_lane(lane)
+        if subscription.pending > len(subscription.lanes):
+            self._take_from_ingress({subscription})
+        if subscription.waiting is not None:
+            self._room.leave_lanes(subscription)
+        self._idle.check()
 
-    def cancel_scope(self, scope: str) -> None:
-        """Discard what waits for the handlers of a session, and cancel those that are running."""
-        for (subscription, _), lane in list(self._lanes.items()):
-            for delivery in [d for d in lane.queue if d.subscription.scope == scope]:
-                lane.queue.remove(delivery)
-                self._discarded(delivery)
-            if subscription is not None and subscription.scope == scope and lane.scope is not None:
-                lane.scope.cancel()
+    def _discard_lane(self, lane: _Lane) -> None:
+        while lane.queue:
+            event = lane.queue.popleft()
+            lane.queue.popleft()
+            self._give_up(lane.subscription, event, "discarded")
+
+    def cancel_scope(self, subscriptions: list[Subscription]) -> None:
+        """Discard what waits for these subscriptions, and cancel their handlers that run."""
+        for lane in [lane for s in subscriptions for lane in s.lanes.values()]:
+            self._discard_lane(lane)
+            lane.worker.gives_up = True
+            lane.worker.scope.cancel()
+        mine = {s for s in subscriptions if s.pending > len(s.lanes)}
+        if mine:
+            self._take_from_ingress(mine)
+        self._idle.check()
 
     def discard_queues(self) -> None:
         """Discard all that waits."""
-        for lane in list(self._lanes.values()):
-            while lane.queue:
-                self._discarded(lane.queue.popleft())
+        for lane in list(self._lanes):
+            self._discard_lane(lane)
+        self._take_from_ingress({s for plan in self._plans() for s in plan.subscriptions})
+        self._ingress.clear()
 
-    def forget_lanes(self) -> None:
-        """Close the books of lanes whose worker was cancelled before it ever ran."""
-        self.discard_queues()
-        self._lanes.clear()
+    def _plans(self) -> Iterator[Plan]:
+        """The plans of what waits in the queue."""
+        return (self._ingress[index] for index in range(1, len(self._ingress), 3))
 
-    def _lanes_of(self, subscription: Subscription[Any]) -> list[Lane]:
-        mine = None if subscription.inline else subscription
-        return [lane for (s, _), lane in self._lanes.items() if s is mine]
-
-    def _discarded(self, delivery: Delivery) -> None:
-        self.queued -= 1
-        self._finish(delivery.subscription, "discarded")
-        self._on_start()
-
-    def _retire_if_gone(self, subscription: Subscription[Any]) -> None:
-        if not subscription.alive and subscription.stats().pending == 0:
-            self._registry.retire(subscription)
-            subscription.deliveries = subscription.delivered = subscription.failed = 0
-            subscription.dropped = subscription.expired = subscription.discarded = 0
-
-    # idleness
-
-    def pending_of(self, scope: str) -> int:
-        """Deliveries that the handlers of a session are still owed."""
-        return self._pending_by_scope.get(scope, 0)
-
-    async def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Wait until the condition holds; it is looked at whenever a delivery or a command ends."""
-        if condition():
-            return
-        event = anyio.Event()
-        entry = (condition, event)
-        self._idle_waiters.append(entry)
-        try:
-            await event.wait()
-        finally:
-            self._idle_waiters = [e for e in self._idle_waiters if e is not entry]
-
-    def check_idle(self) -> None:
-        """Wake those whose condition holds now."""
-        for condition, event in self._idle_waiters:
-            if condition():
-                event.set()
-
-    # telling
-
-    def _announce_failure(
-        self, subscription: Subscription[Any], event: Event, attempts: int, error: BaseException
-    ) -> None:
-        _logger.error(
-            "event handler %s failed on %s after %d attempt(s)",
-            subscription.name,
-            event.type_name,
-            attempts,
-            exc_info=error,
-        )
-        if not isinstance(event, _NEVER_ANNOUNCED):
-            told = events.EventHandlerFailedEvent(
-                event.id, event.type_name, subscription.name, attempts, ErrorInfo.from_exception(error)
-            )
-            self._emit(told.with_header(lifecycle_header(event)))
-
-    def _tell_drops(self, subscription: Subscription[Any], event: Event) -> None:
-        """Say what a subscription has lost since the last time, at most once a second."""
-        now, count = time.monotonic(), subscription.untold_drops
-        if now < subscription.told_drops_at + 1:
-            return
-        subscription.untold_drops, subscription.told_drops_at = 0, now
-        _logger.warning("no room: %s lost %d event(s), lastly %s", subscription.name, count, event.type_name)
-        if not isinstance(event, _NEVER_ANNOUNCED):  # the announcement may find no room either: taps still see it
-            told = events.EventDroppedEvent(event.type_name, subscription.name, "no room", count)
-            self._emit(told.with_header(lifecycle_header(event)))
-
-    def _tell(self, kind: Any, subscription: Subscription[Any], event: Event, *details: Any) -> None:
-        if type(event) not in _RUNTIME_EVENTS and self._listens(kind):
-            told = kind(event.id, event.type_name, subscription.name, *details)
-            self._emit(told.with_header(lifecycle_header(event)))
-
-    def _tell_result(
-        self, subscription: Subscription[Any], event: Event, outcome: str, error: BaseException | None, seconds: float
-    ) -> None:
-        how = {"delivered": Outcome.OK, "failed": Outcome.ERROR}.get(outcome, Outcome.CANCELLED)
-        info = None if error is None else ErrorInfo.from_exception(error)
-        self._tell(events.EventHandlerResultEvent, subscription, event, how, seconds, info)
+    def _take_from_ingress(self, leaving: set[Subscription]) -> None:
+        """Discard what waits in the queue for these subscriptions."""
+        shorter: dict[Plan, Plan] = {}  # most events have the same plan
+        ingress = self._ingress
+        for index in range(0, len(ingress), 3):
+            event, plan = ingress[index], ingress[index + 1]
+            gone = [s for s in plan.subscriptions if s in leaving]
+            for subscription in gone:
+                self._give_up(subscription, event, "discarded")
+            if gone:
+                if plan not in shorter:
+                    kept = tuple(s for s in plan.subscriptions if s not in leaving)
+                    shorter[plan] = Plan(kept, expires=plan.expires)
+                ingress[index + 1] = shorter[plan]

@@ -7,13 +7,13 @@ import contextvars
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import anyio
 import anyio.from_thread
 import anyio.lowlevel
 
-__all__ = ["EventLoop", "is_cancellation", "run_in_context"]
+__all__ = ["EventLoop", "Ticket", "is_cancellation", "run_in_context"]
 
 T = TypeVar("T")
 
@@ -27,6 +27,31 @@ class EventLoop:
         self._token: Any = self._trio.lowlevel.current_trio_token() if self._trio else asyncio.get_running_loop()
         self._anyio_token = anyio.lowlevel.current_token()
         self._owned: set[Any] = set()
+
+    @property
+    def thread(self) -> int:
+        """The identity of the loop's thread."""
+        return self._thread
+
+    @property
+    def interrupts_tasks(self) -> bool:
+        """Whether a task can be cancelled from outside without a scope around what it does: asyncio's can."""
+        return self._trio is None
+
+    def current_task(self) -> Any:
+        """The task that runs the caller; on asyncio only, as `interrupts_tasks` says."""
+        return asyncio.current_task(self._token)
+
+    def ticket(self) -> Ticket:
+        """Something to wait for that costs less than an `anyio.Event`, for one waiter."""
+        return _TrioTicket(self._trio.lowlevel) if self._trio else _AsyncioTicket(self._token)
+
+    async def breathe(self) -> None:
+        """Let other tasks run."""
+        if self._trio:
+            await self._trio.lowlevel.cancel_shielded_checkpoint()
+        else:
+            await asyncio.sleep(0)
 
     @property
     def is_here(self) -> bool:
@@ -60,6 +85,55 @@ class EventLoop:
                 raise RuntimeError("the event loop has ended") from error
         else:
             self._token.call_soon_threadsafe(function)
+
+
+class Ticket(Protocol):
+    """What one task waits for, and another wakes it with."""
+
+    async def wait(self) -> None:
+        """Wait until woken; at most once."""
+        ...
+
+    def wake(self) -> None:
+        """Wake the one who waits, or will."""
+        ...
+
+
+class _AsyncioTicket:
+    __slots__ = ("_future",)
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._future: asyncio.Future[None] = loop.create_future()
+
+    async def wait(self) -> None:
+        await self._future
+
+    def wake(self) -> None:
+        if not self._future.done():  # it is, where the waiter has been cancelled
+            self._future.set_result(None)
+
+
+class _TrioTicket:
+    __slots__ = ("_lowlevel", "_task", "_woken")
+
+    def __init__(self, lowlevel: Any) -> None:
+        self._lowlevel, self._task, self._woken = lowlevel, None, False
+
+    async def wait(self) -> None:
+        if self._woken:
+            return
+        self._task = self._lowlevel.current_task()
+        await self._lowlevel.wait_task_rescheduled(self._abort)
+
+    def _abort(self, _: object) -> Any:
+        self._task = None
+        return self._lowlevel.Abort.SUCCEEDED
+
+    def wake(self) -> None:
+        self._woken = True
+        if self._task is not None:
+            task, self._task = self._task, None
+            self._lowlevel.reschedule(task)
 
 
 def _running_trio() -> Any:

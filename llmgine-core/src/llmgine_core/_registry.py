@@ -6,20 +6,41 @@ import difflib
 import functools
 import inspect
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, TypeVar, cast
+from types import CoroutineType
+from typing import Any, NoReturn, Protocol, cast, get_args
 
 import attrs
 
-from llmgine_core.contracts import Command, DeliveryStats, Event, Message, Retry, StreamCommand
+from llmgine_core._scopes import Scope, SessionState
+from llmgine_core._threads import Threads
+from llmgine_core.contracts import Command, DeliveryStats, Event, Message, Overflow, Retry, StreamCommand
 from llmgine_core.errors import DuplicateHandlerError, HandlerNotFoundError
 
-__all__ = ["CommandHandler", "HandlerRegistry", "Subscription", "handler_name", "total"]
+__all__ = [
+    "CommandHandler",
+    "HandlerRegistry",
+    "Interest",
+    "Options",
+    "Plan",
+    "Subscription",
+    "call_plainly",
+    "check_overflow",
+    "handler_name",
+    "refuse_coroutine",
+    "total",
+    "unwrapped",
+]
 
-M = TypeVar("M", bound=Message)
+_COUNTS = tuple(a.name for a in attrs.fields(DeliveryStats))
+_OVERFLOWS = get_args(Overflow)
 
 
-def _unwrapped(handler: Any) -> Any:
+# ── handlers, as they are given ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def unwrapped(handler: Any) -> Any:
     """What a partial wraps."""
     while isinstance(handler, functools.partial):
         handler = cast("Any", handler).func
@@ -28,14 +49,56 @@ def _unwrapped(handler: Any) -> Any:
 
 def handler_name(handler: Callable[..., Any]) -> str:
     """How messages and stats name a handler: `module.qualname`, of what a partial wraps, of an object's class."""
-    target = _unwrapped(handler)
+    target = unwrapped(handler)
     named: Any = target if hasattr(target, "__qualname__") else type(target)  # pyright: ignore[reportUnknownVariableType]
     return f"{named.__module__}.{named.__qualname__}"
 
 
-def _is_async(handler: Callable[..., Any], test: Callable[[Any], bool]) -> bool:
-    target = _unwrapped(handler)
+def _is(handler: Any, flag: int, test: Callable[[Any], bool]) -> bool:
+    """Whether the handler is a function of that kind, or an object that is called like one."""
+    code = getattr(handler, "__code__", None)  # functions and methods have it; inspect takes ten times as long
+    if code is not None and code.co_flags & flag:
+        return True
+    target = unwrapped(handler)
     return test(target) or test(getattr(target, "__call__", None))  # noqa: B004 - the method itself is inspected
+
+
+def _is_coroutine_function(handler: Any) -> bool:
+    return _is(handler, inspect.CO_COROUTINE, inspect.iscoroutinefunction)
+
+
+def _is_async_generator_function(handler: Any) -> bool:
+    return _is(handler, inspect.CO_ASYNC_GENERATOR, inspect.isasyncgenfunction)
+
+
+def call_plainly(handler: Callable[[Any], Any], event: Event) -> None:
+    """Call a plain function; what turns out to be a coroutine function would never run, so it is a fault."""
+    answer = handler(event)
+    if type(answer) is CoroutineType:
+        refuse_coroutine(handler, answer)
+
+
+def refuse_coroutine(handler: Callable[..., Any], coroutine: CoroutineType[Any, Any, Any]) -> NoReturn:
+    """Say that a handler, taken for a plain function, is a coroutine function.
+
+    Raises:
+        TypeError: always.
+    """
+    coroutine.close()
+    raise TypeError(f"{handler_name(handler)} returns a coroutine; register the coroutine function itself")
+
+
+def check_overflow(overflow: str) -> None:
+    """Refuse what is no overflow policy.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if overflow not in _OVERFLOWS:
+        raise ValueError(f"overflow is one of {', '.join(_OVERFLOWS)}, not {overflow!r}")
+
+
+# ── registrations ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @attrs.define(eq=False)
@@ -45,76 +108,294 @@ class CommandHandler:
     command_type: type[Message]
     handler: Callable[[Any], Any]
     timeout: float | None
-    scope: str | None
-    name: str
+    scope: Scope
     _registry: HandlerRegistry = attrs.field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """How messages name it."""
+        return handler_name(self.handler)
 
     def unregister(self) -> None:
         """Take the handler out; commands that it runs already are finished."""
         self._registry.remove_command(self)
 
 
-@attrs.define(eq=False)
-class Subscription(Generic[M]):
-    """An event handler's registration, with its books."""
+@attrs.frozen
+class Options:
+    """What `register_event_handler` may be told besides type and handler."""
 
-    event_type: type[Event]
-    handler: Callable[[Any], Any]
-    scope: str | None
-    name: str
-    where: Callable[[Any], bool] | None
-    timeout: float | None
-    retry: Retry
-    in_thread: bool
-    is_async: bool
-    _discard: Callable[[Subscription[Any]], None] = attrs.field(repr=False)
-    alive: bool = True
-    deliveries: int = 0
-    delivered: int = 0
-    failed: int = 0
-    dropped: int = 0
-    expired: int = 0
-    discarded: int = 0
-    untold_drops: int = 0
-    told_drops_at: float = float("-inf")
+    where: Callable[[Any], bool] | None = None
+    group: str | None = None
+    timeout: float | None = None
+    retry: Retry = attrs.field(factory=Retry)
+    overflow: Overflow | None = None
+    capacity: int | None = None
+    in_thread: bool = False
+
+    @classmethod
+    def of(cls, **given: Any) -> Options:
+        """The options, checked; what is left out or None is the default.
+
+        Raises:
+            ValueError: a value that no handler can have.
+        """
+        named = {name: value for name, value in given.items() if value is not None}
+        if not named or named == {"in_thread": False}:
+            return _DEFAULTS
+        options = cls(**named)
+        if options.overflow is not None:
+            check_overflow(options.overflow)
+        if options.capacity is not None and options.capacity < 1:
+            raise ValueError(f"capacity must be at least 1, not {options.capacity}")
+        return options
+
+
+_DEFAULTS = Options()
+
+
+class Subscription:
+    """An event handler's registration, or that of a group of them, with its books.
+
+    Attributes:
+        event_type: what it sees, subclasses included.
+        handler: what was registered; of a group, what calls its members in turn.
+        call: what is called with an event.
+        suspends: whether `call` gives a coroutine.
+        scope: where it is registered.
+        session: the same, if that is a session.
+        options: what else was asked.
+        alive: whether it is still called.
+        watched: whether the end of a delivery concerns somebody: it is withdrawn, or has receipts.
+        receipts: of a group that a transport serves, whom to tell how a delivery ended, by the event's id.
+        lanes: where its handler is busy, by session: what waits behind it.
+        waiting: how many of its deliveries have not started, by session; counted only where `capacity` bounds them.
+        members: of a group, its members.
+    """
+
+    __slots__ = (
+        "_name",
+        "_registry",
+        "_serial",
+        "alive",
+        "call",
+        "delivered",
+        "deliveries",
+        "discarded",
+        "dropped",
+        "event_type",
+        "expired",
+        "failed",
+        "handler",
+        "lanes",
+        "members",
+        "options",
+        "receipts",
+        "scope",
+        "session",
+        "suspends",
+        "waiting",
+        "watched",
+    )
+
+    def __init__(
+        self,
+        registry: HandlerRegistry,
+        event_type: type[Event],
+        handler: Callable[[Any], Any],
+        call: Callable[[Any], Any],
+        suspends: bool,
+        scope: Scope,
+        options: Options,
+        serial: int,
+    ) -> None:
+        self._registry = registry
+        self._serial = serial
+        self._name: str | None = None
+        self.event_type: type[Event] = event_type
+        self.handler: Callable[[Any], Any] = handler
+        self.call: Callable[[Any], Any] = call
+        self.suspends: bool = suspends
+        self.scope: Scope = scope
+        self.session: Scope | None = None if scope.id is None else scope
+        self.options: Options = options
+        self.alive: bool = True
+        self.watched: bool = False
+        self.receipts: dict[str, Callable[[str], None]] | None = None
+        self.lanes: dict[str | None, Any] = {}
+        self.waiting: dict[str | None, int] | None = None if options.capacity is None else {}
+        self.members: deque[Member] | None = None
+        self.deliveries: int = 0
+        self.delivered: int = 0
+        self.failed: int = 0
+        self.dropped: int = 0
+        self.expired: int = 0
+        self.discarded: int = 0
 
     @property
-    def inline(self) -> bool:
-        """Whether the handler returns at once, so that it can run beside others without a task of its own."""
-        return not (self.is_async or self.in_thread or self.retry.attempts > 1)
+    def name(self) -> str:
+        """How stats and messages name it: a group by its name, else the handler by its own and a number."""
+        if self._name is None:
+            self._name = f"{self.handler_name}#{self._serial}"
+        return self._name
+
+    @property
+    def handler_name(self) -> str:
+        """The name under which the books of subscriptions that are gone are added up."""
+        if self.options.group is not None:
+            return f"group {self.options.group}"
+        return handler_name(self.handler)
+
+    @property
+    def serial(self) -> int:
+        """Its place in the order of registration."""
+        return self._serial
+
+    @property
+    def pending(self) -> int:
+        """Deliveries that wait or run."""
+        settled = self.delivered + self.failed + self.dropped + self.expired + self.discarded
+        return self.deliveries - settled
 
     def unregister(self) -> None:
         """Call the handler no more; what waits for it is discarded, the one running is finished."""
         if self.alive:
-            self.alive = False
-            self._discard(self)
+            self._registry.withdraw(self)
 
     def stats(self) -> DeliveryStats:
         """The books, as they stand."""
-        counts = [getattr(self, a.name) for a in attrs.fields(DeliveryStats)[:-1]]
-        return DeliveryStats(**_by_name(counts), pending=counts[0] - sum(counts[1:]))
+        return DeliveryStats(**{name: getattr(self, name) for name in _COUNTS})
 
 
-def _by_name(counts: Iterable[int]) -> dict[str, int]:
-    return dict(zip((a.name for a in attrs.fields(DeliveryStats)), counts, strict=False))
+class Member:
+    """A group member's registration."""
+
+    __slots__ = ("_subscription", "call")
+
+    def __init__(self, subscription: Subscription, call: Callable[[Any], Any]) -> None:
+        self._subscription, self.call = subscription, call
+
+    @property
+    def name(self) -> str:
+        """The group's name in `stats()`."""
+        return self._subscription.name
+
+    def unregister(self) -> None:
+        """Call this member no more; what waits for the group stays, unless it was the last."""
+        members = self._subscription.members
+        if members is None or self not in members:
+            return
+        if len(members) == 1:
+            self._subscription.unregister()
+        members.remove(self)
+
+
+class _Rotation:
+    """Calls the members of a group in turn."""
+
+    def __init__(self, members: deque[Member]) -> None:
+        self._members = members
+
+    def __call__(self, event: Any) -> Any:
+        member = self._members[0]
+        self._members.rotate(-1)
+        return member.call(event)
+
+
+class Plan:
+    """Who gets an event: fixed when the event is accepted.
+
+    Attributes:
+        subscriptions: in the order of registration.
+        count: how many they are.
+        session: the session, if some of them are its own.
+        session_count: how many of them are.
+        is_filtered: whether some take only what passes their filter.
+        is_bounded: whether some have a capacity of their own.
+        is_special: whether it takes more than a look at the bus's capacity to accept an event for them.
+        expires: when deliveries that have not begun expire, on the monotonic clock.
+        generation: the state of the bus's own registrations that it was made for.
+    """
+
+    __slots__ = (
+        "count",
+        "expires",
+        "generation",
+        "is_bounded",
+        "is_filtered",
+        "is_special",
+        "session",
+        "session_count",
+        "subscriptions",
+    )
+
+    def __init__(
+        self, subscriptions: tuple[Subscription, ...], generation: int = -1, expires: float | None = None
+    ) -> None:
+        own = [s.session for s in subscriptions if s.session is not None]
+        self.subscriptions = subscriptions
+        self.count = len(subscriptions)
+        self.session: Scope | None = own[0] if own else None
+        self.session_count = len(own)
+        self.is_filtered = any(s.options.where is not None for s in subscriptions)
+        self.is_bounded = any(s.options.capacity is not None for s in subscriptions)
+        self.is_special = self.is_filtered or self.is_bounded
+        self.expires = expires
+        self.generation = generation
+
+
+class Interest(Protocol):
+    """Who must know what the bus itself handles, since messages for it may come from elsewhere."""
+
+    def serve(self, command_type: type[Message]) -> None:
+        """The bus answers commands of this type now."""
+        ...
+
+    def unserve(self, command_type: type[Message]) -> None:
+        """It does no more."""
+        ...
+
+    def join(self, group: Subscription) -> None:
+        """The bus has a member in this group now."""
+        ...
+
+    def leave(self, group: Subscription) -> None:
+        """It has none any more."""
+        ...
 
 
 class HandlerRegistry:
-    """All handlers of a bus, by scope: None is the bus, a string the session of that id."""
+    """All handlers of a bus, by scope.
 
-    def __init__(self) -> None:
-        self._commands: dict[str | None, dict[type[Message], CommandHandler]] = {}
-        self._subscriptions: dict[str | None, list[Subscription[Any]]] = {}
-        self._matching: dict[type[Event], tuple[Subscription[Any], ...]] = {}  # of the bus's own scope
-        self._sealed: set[str] = set()
+    Args:
+        threads: where handlers run that would block the loop.
+        discard: gives up what waits for a subscription that has been withdrawn.
+        noticed: called when the first subscription to a type comes or the last one goes.
+    """
+
+    def __init__(
+        self,
+        threads: Threads,
+        discard: Callable[[Subscription], None],
+        noticed: Callable[[type[Event]], None],
+    ) -> None:
+        self._threads, self._discard, self._noticed = threads, discard, noticed
+        self.bus: Scope = Scope(None)
+        self.listening: dict[str | None, Scope] = {}  # open sessions that have event handlers of their own
+        self.answering: dict[str | None, Scope] = {}  # open sessions that have command handlers of their own
+        self._sealed: dict[str | None, Scope] = {}  # ending sessions, whose handlers still get what they are owed
+        self.interest: Interest | None = None
+        self._generation = 0
+        self._groups: dict[tuple[str | None, str], Subscription] = {}
+        self._subscribers: dict[type[Event], int] = {}
         self._serial = itertools.count(1)
-        self._leaving: set[Subscription[Any]] = set()  # unregistered, and still owed or running something
-        self._gone: dict[str, DeliveryStats] = {}
+        self._leaving: set[Subscription] = set()  # withdrawn, and still owed or running something
+        self._gone: dict[str, list[int]] = {}
 
     # commands
 
     def add_command(
-        self, command_type: Any, handler: Callable[..., Any], scope: str | None, timeout: float | None
+        self, command_type: Any, handler: Callable[..., Any], scope: Scope, timeout: float | None
     ) -> CommandHandler:
         """Register a command handler.
 
@@ -124,132 +405,234 @@ class HandlerRegistry:
         """
         origin = getattr(command_type, "__origin__", command_type)
         _check_command_handler(origin, handler)
-        handlers = self._commands.setdefault(scope, {})
-        if origin in handlers:
-            where = "bus" if scope is None else f"session {scope!r}"
-            raise DuplicateHandlerError(origin.__qualname__, where, handlers[origin].name)
-        handlers[origin] = CommandHandler(origin, handler, timeout, scope, handler_name(handler), self)
-        return handlers[origin]
+        if (known := scope.commands.get(origin)) is not None:
+            raise DuplicateHandlerError(origin.__qualname__, _where(scope), known.name)
+        registration = scope.commands[origin] = CommandHandler(origin, handler, timeout, scope, self)
+        if scope.id is not None:
+            self.answering[scope.id] = scope
+        elif self.interest is not None:
+            self.interest.serve(origin)
+        return registration
 
     def remove_command(self, registration: CommandHandler) -> None:
         """Take out a command handler; without effect if it is out."""
-        handlers = self._commands.get(registration.scope, {})
-        if handlers.get(registration.command_type) is registration:
-            del handlers[registration.command_type]
+        scope, kind = registration.scope, registration.command_type
+        if scope.commands.get(kind) is registration:
+            del scope.commands[kind]
+            if scope.id is None and self.interest is not None:
+                self.interest.unserve(kind)
 
-    def find_command(self, command: Message) -> CommandHandler:
-        """The handler of the command's session, else the bus's.
-
-        Raises:
-            HandlerNotFoundError: there is none.
-        """
-        kind = type(command)
-        scopes = (None,) if command.session_id in self._sealed else (command.session_id, None)
-        for scope in scopes:
-            if found := self._commands.get(scope, {}).get(kind):
+    def find_command(self, kind: type[Message], session_id: str | None) -> CommandHandler | None:
+        """The handler of the command's session, else the bus's."""
+        if session_id is not None and (scope := self.answering.get(session_id)) is not None:
+            found = scope.commands.get(kind)
+            if found is not None:
                 return found
-        known = {c.__qualname__: c for scope in scopes for c in self._commands.get(scope, {})}
+        return self.bus.commands.get(kind)
+
+    def not_found(self, kind: type[Message], session_id: str | None) -> HandlerNotFoundError:
+        """What to say where there is no handler."""
+        scopes = [self.bus, *filter(None, [self.answering.get(session_id)])]
+        known = {command.__qualname__ for scope in scopes for command in scope.commands}
         near = tuple(difflib.get_close_matches(kind.__qualname__, known, n=3))
-        raise HandlerNotFoundError(kind.__qualname__, near)
+        return HandlerNotFoundError(kind.__qualname__, near)
 
     # events
 
-    def add_subscription(
-        self,
-        event_type: Any,
-        handler: Callable[..., Any],
-        *,
-        scope: str | None,
-        where: Callable[[Any], bool] | None,
-        timeout: float | None,
-        retry: Retry | None,
-        in_thread: bool,
-        discard: Callable[[Subscription[Any]], None],
-    ) -> Subscription[Any]:
+    def subscribe(
+        self, event_type: Any, handler: Callable[..., Any], scope: Scope, options: Options
+    ) -> Subscription | Member:
         """Register an event handler.
 
         Raises:
+            DuplicateHandlerError: the group that it would join has another type, filter or options.
             TypeError: the type is no event, or the handler is not of the kind that it needs.
         """
         origin = getattr(event_type, "__origin__", event_type)
-        if not (isinstance(origin, type) and issubclass(origin, Event)):
-            raise TypeError(f"{event_type!r} is no event class; subclass llmgine_core.Event")
-        is_async = _is_async(handler, inspect.iscoroutinefunction)
-        if is_async and in_thread:
-            raise TypeError(f"{handler_name(handler)} is a coroutine function and runs on the loop; drop in_thread")
-        if not callable(handler):
-            raise TypeError(f"an event handler must be callable, not {handler!r}")
-        name = f"{handler_name(handler)}#{next(self._serial)}"
-        subscription = Subscription[Any](
-            origin, handler, scope, name, where, timeout, retry or Retry(), in_thread, is_async, discard
-        )
-        self._subscriptions.setdefault(scope, []).append(subscription)
-        self._matching.clear()
+        suspends = _check_event_handler(origin, handler, options)
+        call = handler
+        if options.in_thread:
+            call = functools.partial(self._threads.run, functools.partial(call_plainly, handler))
+        if options.group is not None:
+            return self._join(origin, call, suspends, scope, options, options.group)
+        return self._add(Subscription(self, origin, handler, call, suspends, scope, options, next(self._serial)))
+
+    def _join(
+        self,
+        event_type: type[Event],
+        call: Callable[[Any], Any],
+        suspends: bool,
+        scope: Scope,
+        options: Options,
+        name: str,
+    ) -> Member:
+        group = self._groups.get((scope.id, name))
+        if group is None:
+            members: deque[Member] = deque()
+            rotation = _Rotation(members)
+            group = Subscription(self, event_type, rotation, rotation, suspends, scope, options, next(self._serial))
+            group.members = members
+            self._groups[scope.id, name] = group
+            members.append(Member(group, call))
+            self._add(group)
+            return members[0]
+        if (group.event_type, group.options, group.suspends) != (event_type, options, suspends):
+            wanted = f"{group.event_type.__qualname__} with {group.options}"
+            raise DuplicateHandlerError(event_type.__qualname__, _where(scope), wanted, group=name)
+        assert group.members is not None
+        member = Member(group, call)
+        group.members.append(member)
+        return member
+
+    def _add(self, subscription: Subscription) -> Subscription:
+        scope, kind = subscription.scope, subscription.event_type
+        scope.subscriptions.append(subscription)
+        self._forget_plans(scope)
+        if scope.id is not None:
+            self.listening[scope.id] = scope
+        elif subscription.options.group is not None and self.interest is not None:
+            self.interest.join(subscription)
+        count = self._subscribers.get(kind, 0)
+        self._subscribers[kind] = count + 1
+        if not count:
+            self._noticed(kind)
         return subscription
 
-    def remove_subscription(self, subscription: Subscription[Any]) -> None:
-        """Take out a subscription and keep its books."""
-        self._subscriptions[subscription.scope].remove(subscription)
-        self._leaving.add(subscription)
-        if not self._subscriptions[subscription.scope]:
-            del self._subscriptions[subscription.scope]
-        self._matching.clear()
+    def withdraw(self, subscription: Subscription) -> None:
+        """Take out a subscription, give up what waits for it, and keep its books."""
+        subscription.scope.subscriptions.remove(subscription)
+        self._let_go(subscription)
+        self._discard(subscription)
+        self.retire(subscription)
 
-    def retire(self, subscription: Subscription[Any]) -> None:
-        """Add the final books of a subscription that is gone to those of its handler."""
-        name = subscription.name.partition("#")[0]
+    def _let_go(self, subscription: Subscription) -> None:
+        scope, kind, group = subscription.scope, subscription.event_type, subscription.options.group
+        subscription.alive, subscription.watched = False, True
+        self._forget_plans(scope)
+        if group is not None:
+            del self._groups[scope.id, group]
+            if scope.id is None and self.interest is not None:
+                self.interest.leave(subscription)
+        self._subscribers[kind] -= 1
+        if not self._subscribers[kind]:
+            del self._subscribers[kind]
+            self._noticed(kind)
+        if subscription.deliveries:
+            self._leaving.add(subscription)
+
+    def _forget_plans(self, scope: Scope) -> None:
+        scope.plans.clear()
+        if scope.id is None:
+            self._generation += 1
+
+    def retire(self, subscription: Subscription) -> None:
+        """Once a withdrawn subscription is owed nothing more, add its books to those of its handler."""
+        if subscription not in self._leaving or subscription.pending:
+            return
         self._leaving.discard(subscription)
-        self._gone[name] = total([self._gone.get(name, DeliveryStats()), subscription.stats()])
+        counts = [getattr(subscription, name) for name in _COUNTS]
+        known = self._gone.get(subscription.handler_name)
+        self._gone[subscription.handler_name] = counts if known is None else list(map(sum, zip(known, counts)))
 
-    def matching(self, scope: str | None, event_type: type[Event]) -> tuple[Subscription[Any], ...]:
-        """Subscriptions of the bus, then of that session, to the type or one of its bases."""
-        if (found := self._matching.get(event_type)) is None:
-            found = self._matching[event_type] = self._scan(None, event_type)
-        if scope is None or scope in self._sealed or scope not in self._subscriptions:
-            return found
-        return found + self._scan(scope, event_type)
+    def plan(self, kind: type[Event], session_id: str | None) -> Plan:
+        """Subscriptions of the bus and of that session to the type or one of its bases."""
+        scope = self.listening.get(session_id, self.bus)
+        plan = scope.plans.get(kind)
+        if plan is None or plan.generation != self._generation:
+            plan = scope.plans[kind] = self._make_plan(kind, scope)
+        return plan
 
-    def _scan(self, scope: str | None, event_type: type[Event]) -> tuple[Subscription[Any], ...]:
-        return tuple(s for s in self._subscriptions.get(scope, ()) if issubclass(event_type, s.event_type))
+    def _make_plan(self, kind: type[Event], scope: Scope) -> Plan:
+        scopes = (self.bus,) if scope is self.bus else (self.bus, scope)
+        found = [s for each in scopes for s in each.subscriptions if issubclass(kind, s.event_type)]
+        if self.interest is not None:  # groups of the bus are served through the transport
+            found = [s for s in found if s.session is not None or s.options.group is None]
+        found.sort(key=_by_serial)
+        return Plan(tuple(found), self._generation)
+
+    def group(self, name: str) -> Subscription | None:
+        """The bus's own group of that name."""
+        return self._groups.get((None, name))
+
+    def named(self, name: str) -> Subscription | None:
+        """The living subscription of that name in `stats()`."""
+        return next((s for s in self.living() if s.name == name), None)
 
     def subscribed(self, event_type: type[Event]) -> bool:
         """Whether any scope subscribes to the type or one of its bases."""
-        return any(issubclass(event_type, s.event_type) for each in self._subscriptions.values() for s in each)
+        subscribers = self._subscribers
+        return any(base in subscribers for base in event_type.__mro__)
+
+    def subscribed_exactly(self, event_type: type[Event]) -> bool:
+        """Whether any scope subscribes to this very type."""
+        return event_type in self._subscribers
 
     # scopes and books
 
-    def seal_scope(self, scope: str) -> None:
+    def seal(self, scope: Scope) -> None:
         """Find the handlers of a session no more; what they are owed already they still get."""
-        self._sealed.add(scope)
+        self.answering.pop(scope.id, None)
+        if self.listening.pop(scope.id, None) is not None:
+            self._sealed[scope.id] = scope
 
-    def end_scope(self, scope: str) -> None:
+    def end_scope(self, scope: Scope) -> None:
         """Unregister everything of a session."""
-        self._sealed.discard(scope)
-        self._commands.pop(scope, None)
-        for subscription in list(self._subscriptions.get(scope, ())):
-            subscription.unregister()
+        self.answering.pop(scope.id, None)
+        self.listening.pop(scope.id, None)
+        self._sealed.pop(scope.id, None)
+        scope.commands.clear()
+        leaving, scope.subscriptions = scope.subscriptions, []
+        for subscription in leaving:
+            self._let_go(subscription)
+            if subscription.pending:
+                self._discard(subscription)
+            self.retire(subscription)
 
-    def living(self) -> Iterator[Subscription[Any]]:
+    def living(self) -> Iterator[Subscription]:
         """All subscriptions that are registered."""
-        return itertools.chain.from_iterable(self._subscriptions.values())
+        scopes = (self.bus, *self.listening.values(), *self._sealed.values())
+        return itertools.chain.from_iterable(scope.subscriptions for scope in scopes)
 
     def stats(self) -> dict[str, DeliveryStats]:
         """The books by subscription name; those that are gone are added up by handler."""
+        gone = {name: DeliveryStats(**dict(zip(_COUNTS, counts))) for name, counts in self._gone.items()}
         known = itertools.chain(self.living(), self._leaving)
-        return {**self._gone, **{s.name: s.stats() for s in known}}
+        return {**gone, **{s.name: s.stats() for s in known}}
+
+
+def _by_serial(subscription: Subscription) -> int:
+    return subscription.serial
+
+
+def _where(scope: Scope) -> str:
+    return f"session {scope.id!r}" if isinstance(scope, SessionState) else "bus"
 
 
 def _check_command_handler(command_type: Any, handler: Callable[..., Any]) -> None:
     if not (isinstance(command_type, type) and issubclass(command_type, (Command, StreamCommand))):
         raise TypeError(f"{command_type!r} is no command class; subclass llmgine_core.Command or StreamCommand")
     streams = issubclass(command_type, StreamCommand)
-    test = inspect.isasyncgenfunction if streams else inspect.iscoroutinefunction
-    if not _is_async(handler, test):
+    if not (_is_async_generator_function if streams else _is_coroutine_function)(handler):
         wanted = "an async generator function (`async def` with `yield`)" if streams else "a coroutine function"
         raise TypeError(f"the handler of {command_type.__qualname__} must be {wanted}, not {handler!r}")
+
+
+def _check_event_handler(event_type: Any, handler: Any, options: Options) -> bool:
+    """Whether the handler suspends; refuses what cannot handle events."""
+    if not (isinstance(event_type, type) and issubclass(event_type, Event)):
+        raise TypeError(f"{event_type!r} is no event class; subclass llmgine_core.Event")
+    if not callable(handler):
+        raise TypeError(f"an event handler must be callable, not {handler!r}")
+    if _is_coroutine_function(handler):
+        if options.in_thread:
+            raise TypeError(f"{handler_name(handler)} is a coroutine function and runs on the loop; drop in_thread")
+        return True
+    if _is_async_generator_function(handler):
+        raise TypeError(f"{handler_name(handler)} has a `yield`, so nothing would run; an event handler only returns")
+    return options.in_thread
 
 
 def total(stats: Iterable[DeliveryStats]) -> DeliveryStats:
     """The sum of several books."""
     rows = [attrs.astuple(s) for s in stats]
-    return DeliveryStats(**_by_name(map(sum, zip(*rows, strict=True)))) if rows else DeliveryStats()
+    return DeliveryStats(**dict(zip(_COUNTS, map(sum, zip(*rows))))) if rows else DeliveryStats()

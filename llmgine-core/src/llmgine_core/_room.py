@@ -1,19 +1,23 @@
-"""Room in the queue: how publishers wait their turn, in order, and who may not wait."""
+"""Room for deliveries that wait: who must wait for it, in which order, and what becomes of what finds none."""
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Callable
 
 import anyio
 import attrs
 
-from llmgine_core._delivery import Frame
+from llmgine_core._frames import Frame
+from llmgine_core._registry import Plan, Subscription, check_overflow
+from llmgine_core.contracts import Overflow
 from llmgine_core.errors import QueueFullError
 
-__all__ = ["Room"]
+__all__ = ["Gate", "Room", "Verdict"]
 
 _RESERVE = 2
+_NO_ROOM_INSIDE = "an event handler's publications must not wait for room"
 
 
 @attrs.define(eq=False)
@@ -21,72 +25,216 @@ class Turn:
     """A publisher's place in the queue for room."""
 
     frame: Frame | None
+    count: int
     came: anyio.Event = attrs.field(factory=anyio.Event)
     granted: bool = False
 
 
-class Room:
-    """The bound on deliveries that wait.
+class Gate:
+    """Where publishers wait for room, in the order in which they came.
 
     Args:
-        capacity: most of them.
-        queued: how many there are.
+        capacity: how many places there are.
+        taken: how many are taken.
+
+    Attributes:
+        waiting: who waits.
+        promised: places of those whose turn has come and who have not taken them yet.
     """
 
-    def __init__(self, capacity: int, queued: Callable[[], int]) -> None:
-        self._capacity, self._queued = capacity, queued
-        self._waiting: deque[Turn] = deque()
-        self._granted = 0
+    def __init__(self, capacity: int, taken: Callable[[], int]) -> None:
+        self._capacity, self._taken = capacity, taken
+        self.waiting: deque[Turn] = deque()
+        self.promised: int = 0
 
-    @property
-    def has_reserve(self) -> bool:
-        """Whether there is room for what must not wait: a reserve of twice the capacity on top of it."""
-        return self._queued() < (1 + _RESERVE) * self._capacity
+    def has_room(self, count: int) -> bool:
+        """Whether so many places are free; what needs more than there are is let in when nothing else waits."""
+        taken = self._taken() + self.promised
+        return not taken or taken + count <= self._capacity
 
-    async def enter(self, frame: Frame | None) -> bool:
-        """Wait for room.
-
-        Args:
-            frame: the handler's call in which the publisher stands.
+    async def enter(self, frame: Frame | None, count: int) -> bool:
+        """Wait for `count` places; they are the caller's until it next suspends.
 
         Returns:
             False if the publisher was turned away.
-
-        Raises:
-            QueueFullError: below an event handler, which must not wait: the reserve is used up too.
         """
-        if frame is not None and frame.deliveries:
-            if not self.has_reserve:
-                raise QueueFullError(self._capacity, "an event handler's publications must not wait for room")
-            return True
-        if not self._waiting and self._is_free():
-            return True
-        turn = Turn(frame)
-        self._waiting.append(turn)
+        turn = Turn(frame, count)
+        self.waiting.append(turn)
         try:
             await turn.came.wait()
         except BaseException:
-            if turn in self._waiting:
-                self._waiting.remove(turn)
-            self._granted -= turn.granted  # the turn came together with the cancellation: it is the next one's
+            if turn in self.waiting:
+                self.waiting.remove(turn)
+            self._take(turn)  # the turn came together with the cancellation: it is the next one's
             self.let_in()
             raise
-        self._granted -= turn.granted
+        self._take(turn)
         return turn.granted
+
+    def _take(self, turn: Turn) -> None:
+        if turn.granted:
+            self.promised -= turn.count
 
     def let_in(self) -> None:
         """Give their turn to those who wait, as far as there is room."""
-        while self._waiting and self._is_free():
-            turn = self._waiting.popleft()
+        while self.waiting and self.has_room(self.waiting[0].count):
+            turn = self.waiting.popleft()
             turn.granted = True
-            self._granted += 1
+            self.promised += turn.count
             turn.came.set()
 
     def turn_away(self, *, outside_only: bool) -> None:
         """Send away those who wait; those inside a handler only if asked."""
-        for turn in [t for t in self._waiting if t.frame is None or not outside_only]:
-            self._waiting.remove(turn)
+        for turn in [t for t in self.waiting if t.frame is None or not outside_only]:
+            self.waiting.remove(turn)
             turn.came.set()
 
-    def _is_free(self) -> bool:
-        return self._queued() + self._granted < self._capacity
+
+@attrs.frozen
+class Verdict:
+    """What is to be done with an event.
+
+    Attributes:
+        gate: where to wait before asking again; None if it can be taken now.
+        count: for how many places.
+        newest: subscriptions that lose this event.
+        oldest: subscriptions that lose an older one for it, and whether it is their own lane that is full.
+    """
+
+    gate: Gate | None = None
+    count: int = 0
+    newest: tuple[Subscription, ...] = ()
+    oldest: tuple[tuple[Subscription, bool], ...] = ()
+
+
+class Room:
+    """The bound on deliveries that have not started, of the whole bus and of single lanes.
+
+    Args:
+        capacity: most of them, bus-wide.
+        overflow: what becomes of an event for which there is no room, unless its subscription says otherwise.
+
+    Attributes:
+        queued: how many there are.
+        gate: where publishers wait for room on the bus.
+    """
+
+    def __init__(self, capacity: int, overflow: Overflow) -> None:
+        if capacity < 1:
+            raise ValueError(f"capacity must be at least 1, not {capacity}")
+        check_overflow(overflow)
+        self.capacity: int = capacity
+        self._overflow: Overflow = overflow
+        self.queued: int = 0
+        self.gate: Gate = Gate(capacity, lambda: self.queued)
+        self._lane_gates: dict[tuple[Subscription, str | None], Gate] = {}
+
+    def has_reserve(self, count: int) -> bool:
+        """Whether there is room for what must not wait: a reserve of twice the capacity on top of it."""
+        return self.queued + count <= (1 + _RESERVE) * self.capacity
+
+    def drops_oldest(self, subscription: Subscription) -> bool:
+        """Whether deliveries of this subscription may be given up for newer ones."""
+        return (subscription.options.overflow or self._overflow) == "drop_oldest"
+
+    def judge(self, plan: Plan, session_id: str | None, *, turn: Gate | None, urgent: bool) -> Verdict:
+        """What is to be done with an event.
+
+        Args:
+            plan: who is to get it.
+            session_id: its session.
+            turn: the gate at which it has waited, if its turn has just come there.
+            urgent: whether it must not wait, being published below an event handler.
+
+        Raises:
+            QueueFullError: a subscription's policy says so, or the reserve of what must not wait is used up.
+        """
+        if not plan.count:
+            return Verdict()
+        is_full = not self.gate.has_room(plan.count)
+        full: dict[Overflow, list[tuple[Subscription, bool]]] = {}
+        for subscription in plan.subscriptions:
+            policy = subscription.options.overflow or self._overflow
+            lane_is_full = self._must_wait_for_lane(subscription, session_id, turn)
+            must_queue = policy == "wait" and turn is not self.gate and bool(self.gate.waiting)
+            if is_full or lane_is_full or must_queue:
+                full.setdefault(policy, []).append((subscription, lane_is_full))
+        if "raise" in full:
+            raise QueueFullError(self.capacity, f"{full['raise'][0][0].name} takes no event for which there is no room")
+        if "wait" in full:
+            if not urgent:
+                return self._wait(full["wait"], session_id, plan.count)
+            self._check_reserve(full["wait"], session_id, plan.count)
+        newest = tuple(subscription for subscription, _ in full.get("drop_newest", ()))
+        return Verdict(newest=newest, oldest=tuple(full.get("drop_oldest", ())))
+
+    def _must_wait_for_lane(self, subscription: Subscription, session_id: str | None, turn: Gate | None) -> bool:
+        if subscription.waiting is None:
+            return False
+        gate = self._lane_gates.get((subscription, session_id))
+        if gate is None:
+            return _waiting(subscription, session_id) >= _capacity(subscription)
+        return not gate.has_room(1) or (gate is not turn and bool(gate.waiting))
+
+    def _wait(self, full: list[tuple[Subscription, bool]], session_id: str | None, count: int) -> Verdict:
+        """Wait for a full lane first: a place on the bus that waits for a lane would be lost to others."""
+        for subscription, lane_is_full in full:
+            if lane_is_full:
+                gate = self._lane_gates.get((subscription, session_id))
+                if gate is None:
+                    gate = Gate(_capacity(subscription), functools.partial(_waiting, subscription, session_id))
+                    self._lane_gates[subscription, session_id] = gate
+                return Verdict(gate, 1)
+        return Verdict(self.gate, count)
+
+    def _check_reserve(self, full: list[tuple[Subscription, bool]], session_id: str | None, count: int) -> None:
+        if not self.has_reserve(count):
+            raise QueueFullError(self.capacity, _NO_ROOM_INSIDE)
+        for subscription, lane_is_full in full:
+            if not lane_is_full:
+                continue
+            capacity = _capacity(subscription)
+            if _waiting(subscription, session_id) >= (1 + _RESERVE) * capacity:
+                raise QueueFullError(capacity, _NO_ROOM_INSIDE)
+
+    def let_in(self) -> None:
+        """Give their turn to those who wait at the bus's gate, as far as there is room."""
+        self.gate.let_in()
+
+    def left_lane(self, subscription: Subscription, session_id: str | None) -> None:
+        """Note that a delivery of a subscription whose lanes are bounded waits no more."""
+        waiting = subscription.waiting
+        assert waiting is not None
+        waiting[session_id] -= 1
+        if not waiting[session_id]:
+            del waiting[session_id]
+        gate = self._lane_gates.get((subscription, session_id))
+        if gate is not None:
+            gate.let_in()
+            if not gate.waiting and not gate.promised:
+                del self._lane_gates[subscription, session_id]
+
+    def leave_lanes(self, subscription: Subscription) -> None:
+        """Let on who waits for room in the lanes of a subscription that is gone: they need none there any more."""
+        for key in [key for key in self._lane_gates if key[0] is subscription]:
+            gate = self._lane_gates.pop(key)
+            for turn in gate.waiting:
+                turn.granted = True
+                gate.promised += turn.count
+                turn.came.set()
+            gate.waiting.clear()
+
+    def turn_away(self, *, outside_only: bool) -> None:
+        """Send away those who wait; those inside a handler only if asked."""
+        for gate in (self.gate, *self._lane_gates.values()):
+            gate.turn_away(outside_only=outside_only)
+
+
+def _capacity(subscription: Subscription) -> int:
+    assert subscription.options.capacity is not None
+    return subscription.options.capacity
+
+
+def _waiting(subscription: Subscription, session_id: str | None) -> int:
+    """How many deliveries wait in one lane of a subscription whose lanes are bounded."""
+    return 0 if subscription.waiting is None else subscription.waiting.get(session_id, 0)

@@ -31,12 +31,12 @@ class Source(Generic[T]):
     Attributes:
         generator: the handler's.
         frame: entered around everything that the generator does.
-        deadline: when its time is up, on the event loop's clock.
+        seconds: how long it may take; None for as long as it takes.
     """
 
     generator: AsyncGenerator[T, None]
     frame: AbstractContextManager[None]
-    deadline: float
+    seconds: float | None
 
 
 class AnswerStream(Generic[T]):
@@ -71,7 +71,8 @@ class AnswerStream(Generic[T]):
 
     async def __aenter__(self) -> Self:
         source = self._start()
-        self._scope.deadline = source.deadline
+        if source.seconds is not None:
+            self._scope.deadline = anyio.current_time() + source.seconds
         send, self._receive = anyio.create_memory_object_stream[T](_BUFFER)
         self._spawn(self._run, source, send, contextvars.copy_context())
         return self

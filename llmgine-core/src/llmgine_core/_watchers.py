@@ -22,6 +22,7 @@ class Tap:
 
     function: EventTap
     _all: list[Tap]
+    _changed: Callable[[], object]
 
     @property
     def name(self) -> str:
@@ -32,6 +33,7 @@ class Tap:
         """Show it no more events."""
         if self in self._all:
             self._all.remove(self)
+            self._changed()
 
 
 class Scheduled:
@@ -71,6 +73,8 @@ class Expectation(Generic[E]):
     def offer(self, event: Event) -> None:
         """Take the event if it is the one."""
         if self._settled.is_set() or not isinstance(event, self._type):
+            return
+        if self.session_id is not None and event.session_id != self.session_id:
             return
         try:
             if self._where is not None and not self._where(event):

@@ -173,13 +173,26 @@ class HandlerNotFoundError(BusError):
 
 @attrs.define
 class DuplicateHandlerError(BusError):
-    """The scope (the bus or one session) has a handler for this command type already."""
+    """The scope (the bus or one session) has a handler for this command type already.
+
+    Attributes:
+        command: the command's type; for a group, the event's.
+        scope: where.
+        handler: what is registered there.
+        group: the group whose members handle another event type, or with other options.
+    """
 
     command: str
     scope: str
     handler: str
+    group: str | None = None
 
     def __str__(self) -> str:
+        if self.group is not None:
+            return (
+                f"group {self.group!r} of the {self.scope} handles {self.handler}, not {self.command}, or not so; "
+                "all members of a group have the same event type and options: give this one another group"
+            )
         return (
             f"{self.command} is handled by {self.handler} on the {self.scope} already; unregister that one first, "
             "or register in a session to shadow the bus's handler"

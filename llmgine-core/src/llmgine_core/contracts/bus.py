@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 
 import attrs
 
-__all__ = ["BusStats", "DeliveryStats", "Health", "StopReport"]
+from llmgine_core.contracts.message import Event
+from llmgine_core.contracts.turns import ErrorInfo
+
+__all__ = [
+    "BusStats",
+    "DeadLetter",
+    "DeliveryStats",
+    "Durability",
+    "Health",
+    "Overflow",
+    "StopReport",
+    "TransportCapabilities",
+]
+
+Overflow = Literal["wait", "drop_oldest", "drop_newest", "raise"]
+"""What becomes of an event for which there is no room: the publisher waits, an older or this delivery is dropped, or
+`QueueFullError` is raised and no subscription gets the event."""
+
+Durability = Literal["memory", "process_crash", "fsync", "replicated"]
+"""What an accepted event survives: nothing, the end of the process, that of the machine, the loss of a machine."""
 
 
 @attrs.frozen(kw_only=True)
@@ -46,6 +66,10 @@ class BusStats:
         subscriptions: deliveries by subscription name.
         sessions: sessions open now.
         abandoned_threads: worker threads that still run although their handler was given up.
+        dead_letters: failed deliveries that are kept for `redeliver`.
+        dead_letters_forgotten: those that were let go because more came after them.
+        deduplicated: deliveries of a transport that had been made already.
+        stalls: how often a handler was seen to block the event loop.
     """
 
     accepted: int = 0
@@ -56,6 +80,48 @@ class BusStats:
     subscriptions: Mapping[str, DeliveryStats] = attrs.field(factory=dict[str, DeliveryStats])
     sessions: int = 0
     abandoned_threads: int = 0
+    dead_letters: int = 0
+    dead_letters_forgotten: int = 0
+    deduplicated: int = 0
+    stalls: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class DeadLetter:
+    """A delivery on which a handler failed, after all its attempts.
+
+    Attributes:
+        id: what `redeliver` takes.
+        event: what was to be delivered.
+        subscription: to whom, as `stats()` names it.
+        attempts: how often it was tried.
+        error: what the last attempt raised.
+        failed_at: when (aware, UTC).
+    """
+
+    id: str
+    event: Event
+    subscription: str
+    attempts: int
+    error: ErrorInfo
+    failed_at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class TransportCapabilities:
+    """What a transport can do beyond carrying messages within one process.
+
+    Attributes:
+        durability: what an accepted event survives.
+        cross_process: whether messages reach other buses.
+        replay: whether events can be read again from the past.
+        backends: the event loops that it runs on.
+    """
+
+    durability: Durability = "memory"
+    cross_process: bool = False
+    replay: bool = False
+    backends: frozenset[str] = frozenset({"asyncio", "trio"})
 
 
 @attrs.frozen(kw_only=True)

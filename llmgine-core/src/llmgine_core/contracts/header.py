@@ -8,7 +8,7 @@ messages of the same origin share. The header's names are read as properties.
 from __future__ import annotations
 
 import inspect
-import secrets
+import os
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self, SupportsIndex, cast
 import attrs
 
 __all__ = [
+    "NOTHING_SAID",
     "RESERVED",
     "Header",
     "HeaderFields",
@@ -26,6 +27,9 @@ __all__ = [
     "complete_header",
     "derived_header",
     "lifecycle_header",
+    "random_hex",
+    "session_header",
+    "set_header",
     "stamping_init",
     "take_header",
 ]
@@ -61,15 +65,34 @@ class Header:
     metadata: Mapping[str, Any] = attrs.field(factory=dict[str, Any], converter=_read_only)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        values = {name: getattr(self, name) for name in _HEADER_FIELDS}
-        return _make_header, ({**values, "metadata": dict(self.metadata)},)
+        return _make_header, (type(self), {**_values(self), "metadata": dict(self.metadata)})
 
 
-def _make_header(values: dict[str, Any]) -> Header:
-    return Header(**values)
+_set_fields = tuple(Header.__dict__[a.name].__set__ for a in attrs.fields(Header))
+_NO_METADATA = _read_only({})
 
 
-_EMPTY_HEADER = Header()
+def session_header(session_id: str | None) -> Header:
+    """The header of messages of a session of which nothing else is known; costs a third of `Header(...)`."""
+    header = Header.__new__(Header)
+    for set_field, value in zip(_set_fields, (session_id, None, None, None, None, None, _NO_METADATA), strict=True):
+        set_field(header, value)
+    return header
+
+
+def _make_header(cls: type[Header], values: dict[str, Any]) -> Header:
+    return cls(**values)
+
+
+class _Draft(Header):
+    """What a message's maker named, to be completed when the message enters the bus."""
+
+    __slots__ = ()
+
+
+NOTHING_SAID = _Draft()
+"""The header of a message whose maker named nothing, until it enters the bus."""
+
 _HEADER_FIELDS = frozenset(a.name for a in attrs.fields(Header))
 RESERVED = _HEADER_FIELDS | {"id", "timestamp", "header", "with_header"}
 """Names that a message's own fields cannot have."""
@@ -77,24 +100,60 @@ RESERVED = _HEADER_FIELDS | {"id", "timestamp", "header", "with_header"}
 _mint_lock = threading.Lock()
 
 
-class State:
-    """The slots behind the header's properties; written in place, once."""
+class _Entropy:
+    """Random bytes of the operating system, fetched many at a time: each fetch is a call of the kernel."""
 
-    __slots__ = ("__weakref__", "_complete", "_header", "_id", "_stamp")
-    _complete: bool
-    _header: Header
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._bytes, self._used = b"", 0
+        if hasattr(os, "register_at_fork"):  # Windows does not fork
+            os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        self.__dict__.update(_lock=threading.Lock(), _bytes=b"", _used=0)
+
+    def take(self, count: int) -> bytes:
+        """So many bytes, which nobody gets twice."""
+        with self._lock:
+            begin = self._used
+            if begin + count > len(self._bytes):
+                self._bytes, begin = os.urandom(4096), 0
+            self._used = begin + count
+            return self._bytes[begin : begin + count]
+
+
+_entropy = _Entropy()
+
+
+def random_hex() -> str:
+    """128 random bits as 32 hexadecimal digits."""
+    return _entropy.take(16).hex()
+
+
+class State:
+    """The slots behind the header's properties; written in place, once.
+
+    Attributes:
+        header: what messages of one origin share. An unset slot costs four times as much to ask for as one that is
+            set, so this one is set from the beginning.
+    """
+
+    __slots__ = ("__weakref__", "_id", "_stamp", "header")
+    header: Header
     _id: str
     _stamp: int
 
-    @property
-    def header(self) -> Header:
-        """The shared part of the header."""
-        return getattr(self, "_header", _EMPTY_HEADER)
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "header":  # a class with an __init__ of its own that never calls ours
+                set_header(self, NOTHING_SAID)
+                return NOTHING_SAID
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
     def with_header(self, header: Header) -> Self:
         """Give a message that was just made the header that it shares with others, and return it."""
-        _set_header(self, header)
-        _set_complete(self, True)
+        set_header(self, header)
         return self
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
@@ -105,7 +164,7 @@ class State:
         return _rebuilt, (type(self), {**values, **getattr(self, "__dict__", {})}, slots)
 
 
-_SLOTS = ("_complete", "_header", "_id", "_stamp")
+_SLOTS = ("_id", "_stamp", "header")
 
 
 def _rebuilt(cls: type[State], values: dict[str, Any], slots: dict[str, Any]) -> State:
@@ -171,8 +230,8 @@ _set_stamp = State.__dict__["_stamp"].__set__
 _get_stamp: Callable[[State], int] = State.__dict__["_stamp"].__get__
 _get_id: Callable[[State], str] = State.__dict__["_id"].__get__
 _set_id = State.__dict__["_id"].__set__
-_set_header = State.__dict__["_header"].__set__
-_set_complete = State.__dict__["_complete"].__set__
+set_header: Callable[[State, Header], None] = State.__dict__["header"].__set__
+"""Write a message's header in place; the bus does, when the message enters it."""
 
 
 def stamping_init(init: Any, owner: type[State], check: Callable[[Any, tuple[Any, ...]], None]) -> Any:
@@ -193,6 +252,7 @@ def stamping_init(init: Any, owner: type[State], check: Callable[[Any, tuple[Any
         f"    if _llmgine_surplus or self.__class__ is not _llmgine_owner:\n"
         f"        _llmgine_check(self.__class__, _llmgine_surplus)\n"
         f"    _llmgine_set_stamp(self, _llmgine_now())\n"
+        f"    _llmgine_set_header(self, _llmgine_nothing)\n"
         f"    if _llmgine_header: _llmgine_take_header(self, _llmgine_header)\n"
         f"    _llmgine_init({', '.join(passed)})\n"
     )
@@ -201,6 +261,8 @@ def stamping_init(init: Any, owner: type[State], check: Callable[[Any, tuple[Any
         "_llmgine_init": init,
         "_llmgine_set_stamp": _set_stamp,
         "_llmgine_now": time_ns,
+        "_llmgine_set_header": set_header,
+        "_llmgine_nothing": NOTHING_SAID,
         "_llmgine_take_header": take_header,
         "_llmgine_owner": owner,
         "_llmgine_check": check,
@@ -233,7 +295,7 @@ def take_header(message: State, given: dict[str, Any]) -> None:
     if deadline is not None and deadline.tzinfo is None:
         raise ValueError(f"deadline {deadline.isoformat()} has no time zone; give an aware one, datetime.now(UTC) + …")
     if given:
-        _set_header(message, Header(**given))
+        set_header(message, _Draft(**given))
 
 
 def _nanoseconds(timestamp: datetime) -> int:
@@ -258,14 +320,27 @@ def _mint(message: State) -> str:
     with _mint_lock:  # two threads that read the id at once must see the same one
         if not hasattr(message, "_id"):
             millis, rest = divmod(stamp, 1_000_000)
-            value = millis << 80 | 7 << 76 | (rest << 12) // 1_000_000 << 64 | 2 << 62 | secrets.randbits(62)
+            value = (
+                millis << 80
+                | 7 << 76
+                | (rest << 12) // 1_000_000 << 64
+                | 2 << 62
+                | int.from_bytes(_entropy.take(8)) >> 2
+            )
             _set_id(message, f"{value:032x}")
     return _get_id(message)
 
 
 def lifecycle_header(message: HeaderFields) -> Header:
     """The header of events that tell of `message` itself: its session, its chain, its cause."""
-    return attrs.evolve(message.header, correlation_id=message.correlation_id)
+    header = message.header
+    if header.correlation_id and type(header) is Header:
+        return header
+    return Header(**{**_values(header), "correlation_id": message.correlation_id})
+
+
+def _values(header: Header) -> dict[str, Any]:
+    return {name: getattr(header, name) for name in _HEADER_FIELDS}
 
 
 def derived_header(cause: HeaderFields) -> Header:
@@ -280,17 +355,21 @@ def derived_header(cause: HeaderFields) -> Header:
     )
 
 
-def complete_header(message: State, session_id: str | None, cause: HeaderFields | None) -> None:
-    """Fill, once, what the message's maker left empty: from the session used, else from the message being handled."""
-    if getattr(message, "_complete", False):
+def complete_header(message: State, origin: Header, derived: Header | None) -> None:
+    """Fill, once, what the message's maker left empty.
+
+    Args:
+        message: the message.
+        origin: what messages sent through the same bus or session share.
+        derived: what is made while another message is being handled; None if none is.
+    """
+    given = message.header
+    if type(given) is Header:
         return
-    _set_complete(message, True)
-    own = getattr(message, "_header", None)
-    if own is None and cause is None:
-        _set_header(message, Header(session_id=session_id))
+    if given is NOTHING_SAID and derived is None:
+        set_header(message, origin)
         return
-    known = derived_header(cause) if cause is not None and cause is not message else _EMPTY_HEADER
-    given = own or _EMPTY_HEADER
+    known = derived or origin
     values = {name: getattr(given, name) or getattr(known, name) for name in _HEADER_FIELDS}
-    values["session_id"] = given.session_id or session_id or known.session_id
-    _set_header(message, Header(**values))
+    values["session_id"] = given.session_id or origin.session_id or known.session_id
+    set_header(message, Header(**values))

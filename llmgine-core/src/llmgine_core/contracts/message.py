@@ -13,21 +13,31 @@ from typing import Any, ClassVar, Final, Generic, TypeVar, cast
 
 import attrs
 
-from llmgine_core.contracts.header import RESERVED, Header, HeaderFields, lifecycle_header, stamping_init
+from llmgine_core.contracts.header import (
+    RESERVED,
+    Header,
+    HeaderFields,
+    derived_header,
+    lifecycle_header,
+    stamping_init,
+)
 
 __all__ = [
     "CONTENT",
     "Command",
     "Event",
+    "Handling",
     "Header",
     "Message",
     "StreamCommand",
     "content",
     "content_fields",
+    "current_handling",
     "current_message",
     "handling",
     "lifecycle_header",
     "message_type",
+    "still_handled",
 ]
 
 R_co = TypeVar("R_co", covariant=True)
@@ -78,7 +88,8 @@ def _is_content(cls: type[Any], field: Any) -> bool:
 
 
 _types: weakref.WeakValueDictionary[str, type[Message]] = weakref.WeakValueDictionary()
-_current: ContextVar[Message | None] = ContextVar("llmgine_current_message", default=None)
+current_handling: ContextVar[Handling | None] = ContextVar("llmgine_handling", default=None)
+"""What is being handled here; the bus sets it around every call of a handler."""
 
 
 def message_type(type_name: str) -> type[Message] | None:
@@ -201,16 +212,57 @@ class Event(Message):
     span_field: ClassVar[str | None] = None
 
 
+class Handling:
+    """A message that is being handled, as seen from the code below it.
+
+    Attributes:
+        message: the message.
+        above: what was being handled where this began.
+        over: whether it has ended; tasks that it started may still see it.
+    """
+
+    __slots__ = ("_derived", "above", "message", "over")
+
+    def __init__(self, message: Message, above: Handling | None) -> None:
+        self.message: Message = message
+        self.above: Handling | None = above
+        self.over: bool = False
+        self._derived: Header | None = None
+
+    def end(self) -> None:
+        """Note that it has ended, and let go of those above that have: a chain of events must not keep them all."""
+        self.over = True
+        if self.above is not None:
+            self.above = still_handled(self.above)
+
+    @property
+    def derived(self) -> Header:
+        """The header that everything made below shares, as far as its maker leaves it empty."""
+        if self._derived is None:
+            self._derived = derived_header(self.message)
+        return self._derived
+
+
+def still_handled(handling: Handling | None) -> Handling | None:
+    """The nearest of `handling` and those above it that has not ended."""
+    while handling is not None and handling.over:
+        handling = handling.above
+    return handling
+
+
 def current_message() -> Message | None:
     """The message that is being handled here; what is sent meanwhile names it as its cause."""
-    return _current.get()
+    here = current_handling.get()
+    return None if here is None else here.message
 
 
 @contextmanager
 def handling(message: Message) -> Generator[None]:
     """Let what is sent inside the block name `message` as its cause, and take over its session and chain."""
-    token = _current.set(message)
+    here = Handling(message, current_handling.get())
+    token = current_handling.set(here)
     try:
         yield
     finally:
-        _current.reset(token)
+        here.end()
+        current_handling.reset(token)

@@ -1,0 +1,129 @@
+"""Scopes: the bus itself and each open session, with what is registered in them and what they are owed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+import anyio
+
+from llmgine_core._frames import Frame
+from llmgine_core.contracts import ErrorInfo, Event, Header, Message, Outcome
+from llmgine_core.contracts.header import session_header
+from llmgine_core.errors import SessionClosedError
+from llmgine_core.events import SessionEndEvent
+
+if TYPE_CHECKING:
+    from llmgine_core._registry import CommandHandler, Plan, Subscription
+
+__all__ = ["Scope", "SessionState", "Work"]
+
+
+class Work(Protocol):
+    """Something that runs for a session and ends with it: a command, a stream, a schedule, a background task."""
+
+    def fail(self, error: Exception, /) -> None:
+        """End it; whoever waits for it gets the error."""
+        ...
+
+
+class Scope:
+    """Where handlers are registered: the bus, or one session.
+
+    Attributes:
+        id: the session's id; None for the bus.
+        header: the header of messages sent from here that say nothing themselves and have no cause.
+        is_open: whether work may come from anywhere; always true of the bus, whose own state says more.
+        pending: deliveries that the session's own handlers are owed; not counted for the bus.
+        commands: the command handlers registered here.
+        subscriptions: the event handlers registered here.
+        plans: who gets an event of which type; made when first needed.
+    """
+
+    __slots__ = ("commands", "header", "id", "is_open", "pending", "plans", "subscriptions")
+
+    def __init__(self, id: str | None) -> None:
+        self.id: str | None = id
+        self.header: Header = session_header(id)
+        self.is_open: bool = True
+        self.pending: int = 0
+        self.commands: dict[type[Message], CommandHandler] = {}
+        self.subscriptions: list[Subscription] = []
+        self.plans: dict[type[Event], Plan] = {}
+
+    def check(self, frame: Frame | None) -> None:
+        """Refuse new work if the scope takes none from a caller who stands there; the bus's own scope always does."""
+
+
+class SessionState(Scope):
+    """An open session, shared by all that joined it.
+
+    Attributes:
+        drain: seconds that its queued events have at its end.
+        began: when it was opened, on the performance counter.
+        members: how many have entered and not left.
+        phase: `new`, `open`, `closing` (only its own handlers may still work), `ending` (nobody may), `told` (its end is
+            published), `closed`.
+        work: what runs for it.
+        errors: what background tasks raised.
+        on_end: called when it is closed.
+        leaves_later: whether its last member has left from inside, so that nobody waits for the errors.
+    """
+
+    __slots__ = ("_ended", "began", "drain", "errors", "leaves_later", "members", "on_end", "phase", "work")
+
+    def __init__(self, id: str, drain: float) -> None:
+        super().__init__(id)
+        self.drain: float = drain
+        self.began: float = time.perf_counter()
+        self.members: int = 0
+        self.phase: str = "new"
+        self.is_open = False
+        self.work: set[Work] = set()
+        self.errors: list[BaseException] = []
+        self.on_end: list[Callable[[], object]] = []
+        self.leaves_later: bool = False
+        self._ended: anyio.Event | None = None
+
+    @property
+    def name(self) -> str:
+        """The session's id, which a session always has."""
+        assert self.id is not None
+        return self.id
+
+    def check(self, frame: Frame | None) -> None:
+        """Refuse new work.
+
+        Raises:
+            RuntimeError: the session is not open yet.
+            SessionClosedError: it has ended, or is closing and the caller is not inside a handler of its.
+        """
+        if self.is_open:
+            return
+        if self.phase == "new":
+            raise RuntimeError(f"session {self.id!r} is not open yet; enter it: async with bus.session() as session")
+        if self.phase != "closing" or frame is None or not frame.serves(self.name):
+            raise SessionClosedError(self.name)
+
+    def set_phase(self, phase: str) -> None:
+        """Go on to the next phase; the last wakes who waits for the end."""
+        self.phase = phase
+        self.is_open = phase == "open"
+        if phase == "closed" and self._ended is not None:
+            self._ended.set()
+
+    async def wait_ended(self) -> None:
+        """Wait until the session is closed."""
+        if self.phase == "closed":
+            return
+        self._ended = self._ended or anyio.Event()
+        await self._ended.wait()
+
+    def end_event(self, outcome: Outcome, error: ErrorInfo | None) -> SessionEndEvent:
+        """The last event of the session."""
+        event = SessionEndEvent(outcome, time.perf_counter() - self.began, error)
+        return event.with_header(self.header)
+
+    def __repr__(self) -> str:
+        return f"<session {self.id!r}, {self.phase}>"

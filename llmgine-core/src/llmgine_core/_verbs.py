@@ -1,0 +1,222 @@
+"""What can be asked of a bus and of a session alike."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeVar
+
+from llmgine_core._calls import Call
+from llmgine_core._engine import Engine
+from llmgine_core._registry import CommandHandler, Options
+from llmgine_core._scopes import Scope
+from llmgine_core.abc import Registration, ScheduledEvent
+from llmgine_core.contracts import Command, Event, Overflow, Retry, StreamCommand, current_handling
+
+__all__ = ["Verbs"]
+
+R = TypeVar("R")
+T = TypeVar("T")
+E = TypeVar("E", bound=Event)
+
+
+class Verbs:
+    """The verbs of a bus, or of a session, to which they are then scoped.
+
+    Of a session, each of them raises `SessionClosedError` if it has ended, and RuntimeError if it is not open yet.
+    """
+
+    def __init__(self, engine: Engine, scope: Scope) -> None:
+        self._engine, self._scope = engine, scope
+
+    # registering
+
+    def register_command_handler(
+        self,
+        command_type: type[Command[R]] | type[StreamCommand[R]],
+        handler: Callable[[Any], Any],
+        *,
+        timeout: float | None = None,
+    ) -> CommandHandler:
+        """Let `handler` answer commands of exactly this type; a session's handler shadows the bus's there.
+
+        Args:
+            command_type: a subclass of `Command` or `StreamCommand`.
+            handler: a coroutine function of the command; for a `StreamCommand` an async generator function.
+            timeout: seconds that one command may take.
+
+        Raises:
+            DuplicateHandlerError: there is a handler for the type already.
+            TypeError: `handler` is not of that kind.
+            SessionClosedError: the session has ended.
+        """
+        self._check_scope()
+        return self._engine.registry.add_command(command_type, handler, self._scope, timeout)
+
+    def register_event_handler(
+        self,
+        event_type: type[E],
+        handler: Callable[[E], Any],
+        *,
+        where: Callable[[E], bool] | None = None,
+        group: str | None = None,
+        timeout: float | None = None,
+        retry: Retry | None = None,
+        overflow: Overflow | None = None,
+        capacity: int | None = None,
+        in_thread: bool = False,
+    ) -> Registration:
+        """Let `handler` see every event of this type and of its subclasses, of the session or of all.
+
+        Args:
+            event_type: `Event` for all.
+            handler: a function or coroutine function of the event.
+            where: only events for which this is true.
+            group: share the events with the other members of the group of this name: each goes to one of them.
+            timeout: seconds that one attempt may take, from its first suspension on.
+            retry: how often to try again; by default not at all.
+            overflow: what becomes of an event for which there is no room; by default what the bus was told.
+            capacity: most deliveries that may wait in each of the handler's lanes (one handler in one session).
+            in_thread: run a plain function in a worker thread, since it would block the loop.
+
+        Raises:
+            DuplicateHandlerError: the group's members handle another event type, or with other options.
+            ValueError: an option is not what it may be.
+            TypeError: `event_type` is no event class, or `handler` no function that can handle events.
+            SessionClosedError: the session has ended.
+        """
+        self._check_scope()
+        options = Options.of(
+            where=where,
+            group=group,
+            timeout=timeout,
+            retry=retry,
+            overflow=overflow,
+            capacity=capacity,
+            in_thread=in_thread,
+        )
+        return self._engine.registry.subscribe(event_type, handler, self._scope, options)
+
+    def _check_scope(self) -> None:
+        if not self._scope.is_open:
+            self._scope.check(self._engine.frame())
+
+    # commands
+
+    async def execute(self, command: Command[R], *, timeout: float | None = None) -> R:
+        """Have the command's handler answer, in the caller's task and context.
+
+        Args:
+            command: the command.
+            timeout: seconds to wait at most; the command's own deadline and its handler's timeout count too.
+
+        Returns:
+            The handler's answer.
+
+        Raises:
+            TypeError: `command` is no `Command`.
+            ValueError: `command` belongs to another session than the one that sends it.
+            HandlerNotFoundError: no handler is registered.
+            BusClosedError: the bus does not run, or was stopped meanwhile.
+            SessionClosedError: the session has ended.
+            TimeoutError: the time is up.
+            Exception: whatever the handler raises, unchanged.
+        """
+        engine = self._engine
+        registration = None
+        if timeout is None and engine.takes_commands:
+            registration = engine.find_at_once(command, self._scope)
+        if registration is None:
+            answer: R = await engine.execute(command, timeout, self._scope)
+            return answer
+        call = Call(command, current_handling.get(), engine, engine.loop.current_task())
+        session_id = command.header.session_id
+        owner = None if session_id is None else engine.own(call, session_id)
+        token = current_handling.set(call)
+        engine.executed += 1
+        engine.running.add(call)
+        try:
+            return await registration.handler(command)  # type: ignore[no-any-return]
+        except BaseException as error:
+            if (refusal := call.refused(error)) is not None:
+                raise refusal from None
+            raise
+        finally:
+            current_handling.reset(token)
+            call.end()
+            if call.refusal is not None:
+                call.take_back()
+            engine.running.discard(call)
+            if owner is not None:
+                owner.work.discard(call)
+            if engine.idle.waiting:
+                engine.idle.check()
+
+    def stream(
+        self, command: StreamCommand[T], *, timeout: float | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[T]]:
+        """Have the command's handler answer with a stream: `async with bus.stream(command) as items`.
+
+        The handler's generator runs in a task of its own, a few items ahead of the reader. Leaving the block early
+        closes it and waits for its `finally`.
+
+        Raises:
+            TypeError: `command` is no `StreamCommand`.
+            ValueError: on entry: `command` belongs to another session than the one that sends it.
+            HandlerNotFoundError: on entry: no handler is registered.
+            BusClosedError: the bus does not run, or was stopped meanwhile.
+            SessionClosedError: the session has ended.
+            TimeoutError: while iterating: the time is up.
+            Exception: while iterating: whatever the handler raises, unchanged.
+        """
+        self._check_scope()
+        return self._engine.stream(command, timeout, self._scope)
+
+    # events
+
+    async def publish(self, event: Event, *, ttl: float | None = None) -> None:
+        """Give the event to the bus. Returns when it is accepted, not when it is handled.
+
+        Args:
+            event: the event.
+            ttl: seconds after which a delivery that has not begun expires.
+
+        Raises:
+            TypeError: `event` is no `Event`.
+            ValueError: `event` belongs to another session than the one that sends it.
+            BusClosedError: the bus does not run.
+            SessionClosedError: the session has ended.
+            RuntimeError: a middleware passed the event on twice.
+            QueueFullError: there is no room, and the policy of a subscription is `raise`; or inside an event handler,
+                when the reserve is used up too.
+        """
+        if ttl is not None or not self._engine.accept_at_once(event, self._scope):
+            await self._engine.accept_in_turn(event, ttl, self._scope)
+
+    def expect(
+        self, event_type: type[E], *, where: Callable[[E], bool] | None = None, timeout: float | None = None
+    ) -> Awaitable[E]:
+        """The next event of this type accepted after this call; await the result to wait for it.
+
+        Args:
+            event_type: subclasses are seen too.
+            where: only an event for which this is true.
+            timeout: seconds to wait at most, from the `await` on.
+
+        Raises:
+            TimeoutError: when awaited: the time is up.
+            BusClosedError: at once if the bus does not run; when awaited, if it stops.
+            SessionClosedError: the session has ended, or ends meanwhile.
+            Exception: when awaited: whatever `where` raised.
+        """
+        return self._engine.expect(event_type, where, timeout, self._scope)
+
+    def schedule(self, event: Event, *, delay: float) -> ScheduledEvent:
+        """Publish the event after `delay` seconds, unless the session or the bus ends before.
+
+        Raises:
+            BusClosedError: the bus does not run.
+            SessionClosedError: the session has ended.
+            ValueError: `event` belongs to another session than the one that sends it.
+        """
+        return self._engine.schedule(event, delay, self._scope)
