@@ -60,11 +60,7 @@ class Call(Frame):
         self.over = False
         self._derived = None
         self.owner = owner
-        self.is_delivery = False
-        self.is_counted = False
         self._task = task
-        self._scope: anyio.CancelScope | None = None
-        self._cancellations = 0
         self.refusal: Exception | None = None
 
     def bounded(self, seconds: float | None) -> anyio.CancelScope:
@@ -76,12 +72,12 @@ class Call(Frame):
 
     def fail(self, error: Exception) -> None:
         """Cancel the handler; the caller gets the error. May be said again to one that does not heed it."""
-        self.refusal = self.refusal or error
-        if self._scope is not None:
+        if self._task is None:
             self._scope.cancel()
         else:
-            self._cancellations += 1
+            self._cancellations = 1 if self.refusal is None else self._cancellations + 1
             self._task.cancel()
+        self.refusal = self.refusal or error
 
     def refused(self, error: BaseException) -> Exception | None:
         """What the caller gets in place of the error with which the call has ended, if that is only its cancellation."""
@@ -102,8 +98,7 @@ class Call(Frame):
 
     def reason(self, error: BaseException) -> BaseException:
         """Why the handler ended that ended with this error, which may only be the cancellation by this call."""
-        was_cancelled = self._scope is not None and self._scope.cancel_called
-        return self.reply if was_cancelled and is_cancellation(error) else error
+        return self.reply if self._scope.cancel_called and is_cancellation(error) else error
 
 
 class CommandTeller:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from llmgine_core._frames import Frame, current_frame
+from llmgine_core._frames import DeliveryFrame, Frame, current_frame
 from llmgine_core._herald import RUNTIME_EVENTS, Herald
 from llmgine_core._idle import Idle
 from llmgine_core._loop import EventLoop, Ticket, is_cancellation
@@ -82,7 +82,7 @@ class _Run:
         self,
         subscription: Subscription,
         event: Event,
-        frame: Frame,
+        frame: DeliveryFrame,
         context: contextvars.Context,
         fresh: contextvars.Context,
         said: Any,
@@ -383,7 +383,7 @@ class Dispatcher:
             count = plan.count
             budget -= count
             session_id = event.header.session_id
-            frame = Frame(event, still_handled(context.get(current_handling)), self._owner, True)
+            frame = DeliveryFrame(event, still_handled(context.get(current_handling)), self._owner)
             context.run(_set_current, frame)
             tells = self.tells and type(event) not in RUNTIME_EVENTS
             index = 0
@@ -528,7 +528,7 @@ class Dispatcher:
                 self._idle.check()
                 return
             context = context.context
-        frame = Frame(event, still_handled(context.get(current_handling)), self._owner, True)
+        frame = DeliveryFrame(event, still_handled(context.get(current_handling)), self._owner)
         context.run(_set_current, frame)
         tells = self.tells and type(event) not in RUNTIME_EVENTS
         if tells:

@@ -121,6 +121,7 @@ class Engine:
         if self.state in ("new", "stopped"):
             self._set_state("starting")
             self.loop = EventLoop()
+            self.current_task = self.loop.current_task
             self._opened, self._stop_asked, self._stopped = anyio.Event(), anyio.Event(), anyio.Event()
             self._report = StopReport()
             self.loop.spawn(self._own)
@@ -166,6 +167,8 @@ class Engine:
             events.EventHandlerResultEvent
         )
         self._watched = bool(self._taps or self._expectations)
+        self._hears_starts = self.listens(events.SessionStartEvent)
+        self._hears_ends = self.listens(events.SessionEndEvent)
 
     def _notice(self, event_type: type[Event]) -> None:
         if event_type is Event or event_type.__module__ == events.__name__:
@@ -354,7 +357,7 @@ class Engine:
         own_time = nullcontext() if registration.timeout is None else anyio.move_on_after(registration.timeout)
         tells.started()
         try:
-            with own_time, in_frame(Frame(command, current_handling.get(), self, False)):
+            with own_time, in_frame(Frame(command, current_handling.get(), self)):
                 answer = await registration.handler(command)
                 tells.ended(Outcome.OK, answer)
                 return answer
@@ -394,7 +397,7 @@ class Engine:
             tellers.append(CommandTeller(self.emit, self.listens, command, registration))
             running.enter_context(self._working(stream, self.streams, command))
             tellers[0].started()
-            frame = in_frame(Frame(command, current_handling.get(), self, False))
+            frame = in_frame(Frame(command, current_handling.get(), self))
             try:
                 generator = registration.handler(command)
             except BaseException as error:  # it takes other parameters, say
@@ -646,14 +649,14 @@ class Engine:
         """Let a session that nobody has open yet begin."""
         self.sessions[state.name] = state
         state.set_phase("open")
-        if self._watched or self.registry.subscribed(events.SessionStartEvent):
+        if self._hears_starts:
             self.emit(events.SessionStartEvent().with_header(state.header))
 
     def end_at_once(self, state: SessionState) -> bool:
         """End a session that owes nobody anything and of whose end nobody hears; whether it was one."""
         if state.pending or state.work or state.errors or not state.is_open or self.state != "running":
             return False
-        if self._watched or self.registry.subscribed(events.SessionEndEvent):
+        if self._hears_ends:
             return False
         self.forget_session(state)
         return True

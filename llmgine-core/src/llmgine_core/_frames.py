@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 from llmgine_core.contracts import Handling, Message, current_handling, still_handled
 
-__all__ = ["Frame", "current_frame", "in_frame", "is_below_delivery", "leave_frames"]
+__all__ = ["DeliveryFrame", "Frame", "current_frame", "in_frame", "is_below_delivery", "leave_frames"]
 
 
 class Frame(Handling):
@@ -18,17 +19,17 @@ class Frame(Handling):
         is_counted: whether it counts as a delivery that runs: from its first suspension on.
     """
 
-    __slots__ = ("is_counted", "is_delivery", "owner")
+    __slots__ = ("owner",)
+    is_delivery: ClassVar[bool] = False
+    is_counted: bool = False
 
-    def __init__(self, message: Message, above: Handling | None, owner: object, is_delivery: bool) -> None:
+    def __init__(self, message: Message, above: Handling | None, owner: object) -> None:
         # the fields of the base are written here: one is made for every message
         self.message = message
         self.above = above
         self.over = False
         self._derived = None
         self.owner = owner
-        self.is_delivery = is_delivery
-        self.is_counted = False
 
     def chain(self) -> Iterator[Frame]:
         """This call and those above it, as far as they are the same bus's and have not ended."""
@@ -46,6 +47,21 @@ class Frame(Handling):
     def serves(self, session_id: str) -> bool:
         """Whether this call, or one above it, is made for that session."""
         return any(frame.message.session_id == session_id for frame in self.chain())
+
+
+class DeliveryFrame(Frame):
+    """An event handler's call, or the calls of all handlers of an event that do not suspend."""
+
+    __slots__ = ("is_counted",)
+    is_delivery = True
+
+    def __init__(self, message: Message, above: Handling | None, owner: object) -> None:
+        self.message = message
+        self.above = above
+        self.over = False
+        self._derived = None
+        self.owner = owner
+        self.is_counted = False
 
 
 def current_frame(owner: object) -> Frame | None:

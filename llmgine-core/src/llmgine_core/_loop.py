@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Generator
@@ -38,9 +39,10 @@ class EventLoop:
         """Whether a task can be cancelled from outside without a scope around what it does: asyncio's can."""
         return self._trio is None
 
-    def current_task(self) -> Any:
-        """The task that runs the caller; on asyncio only, as `interrupts_tasks` says."""
-        return asyncio.current_task(self._token)
+    @property
+    def current_task(self) -> Callable[[], Any]:
+        """What gives the task that runs the caller; on asyncio only, as `interrupts_tasks` says."""
+        return functools.partial(asyncio.current_task, self._token)
 
     def ticket(self) -> Ticket:
         """Something to wait for that costs less than an `anyio.Event`, for one waiter."""

@@ -19,6 +19,7 @@ from llmgine_core.contracts import Command, DeliveryStats, Event, Message, Overf
 from llmgine_core.errors import DuplicateHandlerError, HandlerNotFoundError
 
 __all__ = [
+    "DEFAULTS",
     "CommandHandler",
     "HandlerRegistry",
     "Interest",
@@ -140,10 +141,7 @@ class Options:
         Raises:
             ValueError: a value that no handler can have.
         """
-        named = {name: value for name, value in given.items() if value is not None}
-        if not named or named == {"in_thread": False}:
-            return _DEFAULTS
-        options = cls(**named)
+        options = cls(**{name: value for name, value in given.items() if value is not None})
         if options.overflow is not None:
             check_overflow(options.overflow)
         if options.capacity is not None and options.capacity < 1:
@@ -151,7 +149,8 @@ class Options:
         return options
 
 
-_DEFAULTS = Options()
+DEFAULTS = Options()
+"""Of a handler of which nothing else is said."""
 
 
 class Subscription:
@@ -448,7 +447,7 @@ class HandlerRegistry:
             DuplicateHandlerError: the group that it would join has another type, filter or options.
             TypeError: the type is no event, or the handler is not of the kind that it needs.
         """
-        origin = getattr(event_type, "__origin__", event_type)
+        origin = event_type if type(event_type) is type(Event) else getattr(event_type, "__origin__", event_type)
         suspends = _check_event_handler(origin, handler, options)
         call = handler
         if options.in_thread:

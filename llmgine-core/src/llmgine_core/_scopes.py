@@ -33,7 +33,6 @@ class Scope:
 
     Attributes:
         id: the session's id; None for the bus.
-        header: the header of messages sent from here that say nothing themselves and have no cause.
         is_open: whether work may come from anywhere; always true of the bus, whose own state says more.
         pending: deliveries that the session's own handlers are owed; not counted for the bus.
         commands: the command handlers registered here.
@@ -41,16 +40,23 @@ class Scope:
         plans: who gets an event of which type; made when first needed.
     """
 
-    __slots__ = ("commands", "header", "id", "is_open", "pending", "plans", "subscriptions")
+    __slots__ = ("_header", "commands", "id", "is_open", "pending", "plans", "subscriptions")
 
     def __init__(self, id: str | None) -> None:
         self.id: str | None = id
-        self.header: Header = session_header(id)
+        self._header: Header | None = None
         self.is_open: bool = True
         self.pending: int = 0
         self.commands: dict[type[Message], CommandHandler] = {}
         self.subscriptions: list[Subscription] = []
         self.plans: dict[type[Event], Plan] = {}
+
+    @property
+    def header(self) -> Header:
+        """The header of messages sent from here that say nothing themselves and have no cause."""
+        if self._header is None:
+            self._header = session_header(self.id)
+        return self._header
 
     def check(self, frame: Frame | None) -> None:
         """Refuse new work if the scope takes none from a caller who stands there; the bus's own scope always does."""

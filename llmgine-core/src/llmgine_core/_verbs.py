@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from llmgine_core._calls import Call
 from llmgine_core._engine import Engine
-from llmgine_core._registry import CommandHandler, Options
+from llmgine_core._registry import DEFAULTS, CommandHandler, Options
 from llmgine_core._scopes import Scope
 from llmgine_core.abc import Registration, ScheduledEvent
 from llmgine_core.contracts import Command, Event, Overflow, Retry, StreamCommand, current_handling
@@ -86,15 +86,18 @@ class Verbs:
             SessionClosedError: the session has ended.
         """
         self._check_scope()
-        options = Options.of(
-            where=where,
-            group=group,
-            timeout=timeout,
-            retry=retry,
-            overflow=overflow,
-            capacity=capacity,
-            in_thread=in_thread,
-        )
+        if where is group is timeout is retry is overflow is capacity is None and not in_thread:
+            options = DEFAULTS
+        else:
+            options = Options.of(
+                where=where,
+                group=group,
+                timeout=timeout,
+                retry=retry,
+                overflow=overflow,
+                capacity=capacity,
+                in_thread=in_thread,
+            )
         return self._engine.registry.subscribe(event_type, handler, self._scope, options)
 
     def _check_scope(self) -> None:
@@ -129,7 +132,8 @@ class Verbs:
         if registration is None:
             answer: R = await engine.execute(command, timeout, self._scope)
             return answer
-        call = Call(command, current_handling.get(), engine, engine.loop.current_task())
+        above = current_handling.get()
+        call = Call(command, above, engine, engine.current_task())
         session_id = command.header.session_id
         owner = None if session_id is None else engine.own(call, session_id)
         token = current_handling.set(call)
@@ -143,7 +147,9 @@ class Verbs:
             raise
         finally:
             current_handling.reset(token)
-            call.end()
+            call.over = True
+            if above is not None:
+                call.end()
             if call.refusal is not None:
                 call.take_back()
             engine.running.discard(call)

@@ -8,9 +8,10 @@ messages of the same origin share. The header's names are read as properties.
 from __future__ import annotations
 
 import inspect
+import itertools
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from time import time_ns
 from types import MappingProxyType
@@ -100,34 +101,30 @@ RESERVED = _HEADER_FIELDS | {"id", "timestamp", "header", "with_header"}
 _mint_lock = threading.Lock()
 
 
-class _Entropy:
-    """Random bytes of the operating system, fetched many at a time: each fetch is a call of the kernel."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._bytes, self._used = b"", 0
-        if hasattr(os, "register_at_fork"):  # Windows does not fork
-            os.register_at_fork(after_in_child=self._forget)
-
-    def _forget(self) -> None:
-        self.__dict__.update(_lock=threading.Lock(), _bytes=b"", _used=0)
-
-    def take(self, count: int) -> bytes:
-        """So many bytes, which nobody gets twice."""
-        with self._lock:
-            begin = self._used
-            if begin + count > len(self._bytes):
-                self._bytes, begin = os.urandom(4096), 0
-            self._used = begin + count
-            return self._bytes[begin : begin + count]
+def _draw(_: int) -> list[int]:
+    """Random numbers of 128 bits; many at a time, since each draw is a call of the kernel."""
+    drawn = os.urandom(4096)
+    return [int.from_bytes(drawn[begin : begin + 16], "big") for begin in range(0, 4096, 16)]
 
 
-_entropy = _Entropy()
+def _make_numbers() -> Iterator[int]:
+    return itertools.chain.from_iterable(map(_draw, itertools.count()))
+
+
+def _renew_numbers() -> None:
+    """Begin anew in a child process, which would repeat its parent's numbers."""
+    global _numbers  # noqa: PLW0603 - where the process forks, there is nobody to pass it to
+    _numbers = _make_numbers()
+
+
+_numbers = _make_numbers()
+if hasattr(os, "register_at_fork"):  # Windows does not fork
+    os.register_at_fork(after_in_child=_renew_numbers)
 
 
 def random_hex() -> str:
     """128 random bits as 32 hexadecimal digits."""
-    return _entropy.take(16).hex()
+    return f"{next(_numbers):032x}"
 
 
 class State:
@@ -325,7 +322,7 @@ def _mint(message: State) -> str:
                 | 7 << 76
                 | (rest << 12) // 1_000_000 << 64
                 | 2 << 62
-                | int.from_bytes(_entropy.take(8)) >> 2
+                | next(_numbers) >> 66
             )
             _set_id(message, f"{value:032x}")
     return _get_id(message)
