@@ -3,9 +3,11 @@
 # Handlers are lambdas here, and a test may look inside.
 # pyright: reportPrivateUsage=false
 
+from typing import cast
+
 import anyio
 
-from llmgine_core import ApplicationBootstrap, Usage
+from llmgine_core import ApplicationBootstrap, BusSession, Usage
 from tests.core.messages import Ask, Gate, Said
 
 
@@ -16,7 +18,7 @@ async def test_a_session_left_from_inside_its_own_work_is_forgotten_when_it_ends
         async def handle(command: Ask) -> str:
             async with app.session("s", join=True) as session:
                 session.add_usage(Usage(input_tokens=7))
-                session._session.when_ended(ended.set)
+                cast("BusSession", session._session).when_ended(ended.set)
             return "done"
 
         app.bus.register_command_handler(Ask, handle)
@@ -41,7 +43,7 @@ async def test_a_session_closed_from_inside_is_known_until_it_has_drained() -> N
                 gate.open.set()
                 return "done"
 
-            session._session.when_ended(ended.set)
+            cast("BusSession", session._session).when_ended(ended.set)
             session.register_event_handler(Said, gate)
             session.register_command_handler(Ask, handle)
             assert await session.execute(Ask()) == "done"

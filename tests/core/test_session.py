@@ -1,5 +1,8 @@
 """Sessions: what happens in them, and that nothing outlives them."""
 
+# A test may look inside.
+# pyright: reportPrivateUsage=false
+
 import asyncio
 import contextvars
 import gc

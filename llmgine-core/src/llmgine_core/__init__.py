@@ -6,7 +6,6 @@ from llmgine_core._application import (
 )
 from llmgine_core._bus import MessageBus
 from llmgine_core._session import BusSession
-from llmgine_core._transport import InMemoryTransport
 from llmgine_core.bootstrap import ApplicationBootstrap
 from llmgine_core.contracts import (
     Approval,
@@ -16,7 +15,6 @@ from llmgine_core.contracts import (
     Command,
     DeadLetter,
     DeliveryStats,
-    Durability,
     ErrorInfo,
     Event,
     FinishReason,
@@ -54,7 +52,6 @@ from llmgine_core.contracts import (
     ToolOutcome,
     ToolResult,
     ToolResultPart,
-    TransportCapabilities,
     TurnCompleted,
     TurnResult,
     TurnStreamEvent,
@@ -157,7 +154,6 @@ __all__ = [
     "DeadLetter",
     "DeliveryStats",
     "DuplicateHandlerError",
-    "Durability",
     "ErrorInfo",
     "Event",
     "EventDroppedEvent",
@@ -172,7 +168,6 @@ __all__ = [
     "Header",
     "Health",
     "ImagePart",
-    "InMemoryTransport",
     "LLMCompleted",
     "LLMReasoningDelta",
     "LLMRequest",
@@ -236,7 +231,6 @@ __all__ = [
     "ToolResult",
     "ToolResultPart",
     "ToolSchemaError",
-    "TransportCapabilities",
     "TurnCompleted",
     "TurnResult",
     "TurnStreamEvent",

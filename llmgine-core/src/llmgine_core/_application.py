@@ -14,7 +14,18 @@ import attrs
 from llmgine_core import abc
 from llmgine_core._models import BusModel, ModelHandlers
 from llmgine_core._session import BusSession
-from llmgine_core.contracts import ChatMessage, Command, Event, Health, Message, Retry, StreamCommand, Usage, handling
+from llmgine_core.contracts import (
+    ChatMessage,
+    Command,
+    Event,
+    Health,
+    Message,
+    Overflow,
+    Retry,
+    StreamCommand,
+    Usage,
+    handling,
+)
 from llmgine_core.errors import PluginNotFoundError, SessionClosedError
 from llmgine_core.hookspecs import HealthCheck
 from llmgine_core.observability import ObservabilityClient, ObservabilityEventHandler
@@ -330,13 +341,24 @@ class ApplicationSession:
         handler: Callable[[E], Any],
         *,
         where: Callable[[E], bool] | None = None,
+        group: str | None = None,
         timeout: float | None = None,
         retry: Retry | None = None,
+        overflow: Overflow | None = None,
+        capacity: int | None = None,
         in_thread: bool = False,
     ) -> abc.Registration:
         """Let `handler` see the session's events of this type."""
         return self._session.register_event_handler(
-            event_type, handler, where=where, timeout=timeout, retry=retry, in_thread=in_thread
+            event_type,
+            handler,
+            where=where,
+            group=group,
+            timeout=timeout,
+            retry=retry,
+            overflow=overflow,
+            capacity=capacity,
+            in_thread=in_thread,
         )
 
     async def execute(self, command: Command[R], *, timeout: float | None = None) -> R:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 from llmgine_core._engine import Engine
 from llmgine_core._session import BusSession
 from llmgine_core._verbs import Verbs
-from llmgine_core.abc import EventTap, Middleware, Registration, Transport
+from llmgine_core.abc import EventTap, Middleware, Registration
 from llmgine_core.contracts import BusStats, DeadLetter, Event, Overflow, StopReport
 
 __all__ = ["MessageBus"]
@@ -43,7 +43,6 @@ class MessageBus(Verbs):
             an event handler, which must not wait, use a reserve of twice as many.
         overflow: what becomes of an event for which there is no room, where its subscription does not say otherwise:
             `wait` (the publisher does, in turn), `drop_oldest` (from the longest lane), `drop_newest`, `raise`.
-        transport: what carries messages to other buses; by default nothing does. One transport serves one bus.
         stall_after: seconds that the event loop may be blocked before the log names the handler that blocks it, from a
             thread that watches; None does without.
 
@@ -59,10 +58,9 @@ class MessageBus(Verbs):
         *,
         capacity: int = 10_000,
         overflow: Overflow = "wait",
-        transport: Transport | None = None,
         stall_after: float | None = 1.0,
     ) -> None:
-        engine = Engine(capacity=capacity, overflow=overflow, transport=transport, stall_after=stall_after)
+        engine = Engine(capacity=capacity, overflow=overflow, stall_after=stall_after)
         super().__init__(engine, engine.registry.bus)
 
     @classmethod
@@ -92,7 +90,6 @@ class MessageBus(Verbs):
 
         Raises:
             BusClosedError: the bus is stopping.
-            RuntimeError: the transport does not run on this event loop.
         """
         await self._engine.start()
 
@@ -159,10 +156,7 @@ class MessageBus(Verbs):
         return self._engine.listens(event_type, exactly=exactly)
 
     def emit(self, event: Event) -> None:
-        """Publish on this bus without waiting or failing, from any thread: for telemetry.
-
-        What finds no room is counted. Such events tell of this process, and stay in it.
-        """
+        """Publish without waiting or failing, from any thread: for telemetry. What finds no room is counted."""
         self._engine.emit(event)
 
     def publish_from_thread(self, event: Event, *, ttl: float | None = None) -> None:

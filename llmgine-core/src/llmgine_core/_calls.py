@@ -61,6 +61,7 @@ class Call(Frame):
         self._derived = None
         self.owner = owner
         self._task = task
+        self._cancellations = 0
         self.refusal: Exception | None = None
 
     def bounded(self, seconds: float | None) -> anyio.CancelScope:
@@ -75,12 +76,12 @@ class Call(Frame):
         if self._task is None:
             self._scope.cancel()
         else:
-            self._cancellations = 1 if self.refusal is None else self._cancellations + 1
+            self._cancellations += 1
             self._task.cancel()
         self.refusal = self.refusal or error
 
     def refused(self, error: BaseException) -> Exception | None:
-        """What the caller gets in place of the error with which the call has ended, if that is only its cancellation."""
+        """What the caller gets in place of the error with which the call ended, if that is only its cancellation."""
         if self.refusal is None or not isinstance(error, asyncio.CancelledError):
             return None
         # else somebody has cancelled the caller as well

@@ -51,7 +51,8 @@ class _Failed:
         self.error = error
 
 
-_DONE = object()
+_COROUTINE: type[Any] = types.CoroutineType
+_DONE: Any = object()
 
 
 @types.coroutine
@@ -139,8 +140,8 @@ class _Worker:
 
 
 def _new_shell() -> Any:
-    shell = _shell()
-    shell.send(None)  # type: ignore[attr-defined]
+    shell: Any = _shell()
+    shell.send(None)
     return shell
 
 
@@ -292,7 +293,7 @@ class Dispatcher:
     def _give_up(self, subscription: Subscription, event: Event, how: str) -> None:
         """Count a delivery that waited as dropped, discarded or expired."""
         self._start(subscription, event.header.session_id)
-        self._settle(subscription, event, how)
+        self._settle(subscription, how)
         if how == "dropped":
             self._herald.dropped(subscription, event, "no room")
 
@@ -304,17 +305,10 @@ class Dispatcher:
         if subscription.waiting is not None:
             self._room.left_lane(subscription, session_id)
 
-    def _settle(self, subscription: Subscription, event: Event, how: str) -> None:
+    def _settle(self, subscription: Subscription, how: str) -> None:
         setattr(subscription, how, getattr(subscription, how) + 1)
         if subscription.session is not None:
             subscription.session.pending -= 1
-        if subscription.watched:
-            self._report(subscription, event, how)
-
-    def _report(self, subscription: Subscription, event: Event, how: str) -> None:
-        """Tell those whom the end of a delivery concerns."""
-        if subscription.receipts and (receipt := subscription.receipts.pop(event.id, None)) is not None:
-            receipt(how)
         if not subscription.alive:
             self._registry.retire(subscription)
 
@@ -370,7 +364,7 @@ class Dispatcher:
             if self._ingress:
                 self._appoint()
 
-    def _lead(self, worker: _Worker) -> bool:
+    def _lead(self, worker: _Worker) -> bool:  # noqa: C901 - a call for each step would double what a delivery costs
         """Deliver what waits, until nothing does (False), a handler suspends, or others should run (True)."""
         ingress, room, send = self._ingress, self._room, worker.shell.send
         budget = _TURN
@@ -403,9 +397,10 @@ class Dispatcher:
                 if subscription.waiting is not None:
                     room.left_lane(subscription, session_id)
                 if plan.expires is not None and _monotonic() >= plan.expires:
-                    self._settle(subscription, event, "expired")
+                    self._settle(subscription, "expired")
                     continue
                 # only the last may spoil the publisher's context, and only if it is not to be called in it again
+                said: Any
                 own = context if index == count and subscription.options.retry.attempts == 1 else context.copy()
                 began = 0.0
                 if tells:
@@ -416,7 +411,7 @@ class Dispatcher:
                 else:
                     try:
                         answer = own.run(subscription.call, event)
-                        if type(answer) is types.CoroutineType:
+                        if type(answer) is _COROUTINE:
                             refuse_coroutine(subscription.handler, answer)
                         said = _DONE
                     except BaseException as error:  # whatever a handler raises is its own failure
@@ -425,8 +420,8 @@ class Dispatcher:
                     subscription.delivered += 1
                     if subscription.session is not None:
                         subscription.session.pending -= 1
-                    if subscription.watched:
-                        self._report(subscription, event, "delivered")
+                    if not subscription.alive:
+                        self._registry.retire(subscription)
                     if tells:
                         self._herald.ended(subscription, event, "delivered", None, time.perf_counter() - began)
                     continue
@@ -524,7 +519,7 @@ class Dispatcher:
         self._start(subscription, lane.session_id)
         if type(context) is _Late:
             if _monotonic() >= context.expires:
-                self._settle(subscription, event, "expired")
+                self._settle(subscription, "expired")
                 self._idle.check()
                 return
             context = context.context
@@ -591,7 +586,7 @@ class Dispatcher:
         run.frame.end()
         if how == "failed" and error is not None:
             self._herald.failed(subscription, event, run.attempt, error)
-        self._settle(subscription, event, how)
+        self._settle(subscription, how)
         if run.began:
             self._herald.ended(subscription, event, how, error, time.perf_counter() - run.began)
         if self._idle.waiting:

@@ -26,14 +26,13 @@ from llmgine_core._idle import Idle
 from llmgine_core._letters import DeadLetters
 from llmgine_core._loop import EventLoop
 from llmgine_core._registry import CommandHandler, HandlerRegistry, Plan, Subscription, total
-from llmgine_core._room import Gate, Room
+from llmgine_core._room import Room
 from llmgine_core._scopes import Scope, SessionState, Work
 from llmgine_core._stalls import StallDetector
 from llmgine_core._stream import AnswerStream, Source
 from llmgine_core._threads import Threads
-from llmgine_core._transport import InMemoryTransport
 from llmgine_core._watchers import Expectation, Scheduled, Tap
-from llmgine_core.abc import EventTap, Middleware, Registration, ScheduledEvent, Transport
+from llmgine_core.abc import EventTap, Middleware, Registration, ScheduledEvent
 from llmgine_core.contracts import (
     BusStats,
     Command,
@@ -56,7 +55,9 @@ _logger = logging.getLogger("llmgine.bus")
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Event)
+W = TypeVar("W", bound=Work)
 
+_COMMAND: type[Message] = Command  # as a generic class it would leave checkers with an unknown answer
 _NAGGING = 0.05  # seconds before what does not heed its cancellation is cancelled again
 _copy_context = contextvars.copy_context
 
@@ -67,20 +68,17 @@ class Engine:
     Args:
         capacity: most deliveries that may wait.
         overflow: what becomes of an event for which there is no room.
-        transport: what carries messages beyond this bus.
         stall_after: seconds that the loop may be blocked before it is said which handler does it; None: never.
 
     Attributes:
         state: `new`, `starting`, `running`, `stopping`, `stopped`.
-        takes_events: whether an event can be accepted on the spot: the bus runs, without middleware and transport.
+        takes_events: whether an event can be accepted on the spot: the bus runs, without middleware.
         takes_commands: whether a command can be answered without ado: besides, nobody listens to commands.
         running: the commands that are being answered.
         sessions: the open sessions.
     """
 
-    def __init__(
-        self, *, capacity: int, overflow: Overflow, transport: Transport | None, stall_after: float | None
-    ) -> None:
+    def __init__(self, *, capacity: int, overflow: Overflow, stall_after: float | None) -> None:
         self.state: str = "new"
         self.takes_events: bool = False
         self.takes_commands: bool = False
@@ -93,8 +91,6 @@ class Engine:
         self._taps: list[Tap] = []
         self._expectations: weakref.WeakSet[Expectation[Any]] = weakref.WeakSet()
         self._accepted = self._refused = self.executed = 0
-        self.transport: Transport = transport or InMemoryTransport()
-        self._is_direct = type(self.transport) is InMemoryTransport
         self.threads: Threads = Threads()
         self.letters: DeadLetters = DeadLetters()
         self.idle: Idle = Idle()
@@ -161,7 +157,7 @@ class Engine:
         """Say anew what can be done without ado, whenever something changes that it depends on."""
         plain = self.state == "running" and not self._middleware
         hears_commands = self.listens(events.CommandStartedEvent) or self.listens(events.CommandResultEvent)
-        self.takes_events = plain and self._is_direct
+        self.takes_events = plain
         self.takes_commands = plain and not hears_commands and self.loop.interrupts_tasks
         self._dispatcher.tells = self.listens(events.EventHandlerStartEvent) or self.listens(
             events.EventHandlerResultEvent
@@ -304,9 +300,9 @@ class Engine:
 
     # ── commands ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def find_at_once(self, command: Any, scope: Scope) -> CommandHandler | None:
+    def find_at_once(self, command: Message, scope: Scope) -> CommandHandler | None:
         """The handler of a command that can be answered without ado, its header completed; None if it cannot."""
-        if not (scope.is_open and isinstance(command, Command)):
+        if not (scope.is_open and isinstance(command, _COMMAND)):
             return None
         header = self._address(command, scope)
         if header is None or header.deadline is not None:
@@ -325,12 +321,13 @@ class Engine:
         state.work.add(work)
         return state
 
-    async def execute(self, command: Any, timeout: float | None, scope: Scope) -> Any:
+    async def execute(self, message: Any, timeout: float | None, scope: Scope) -> Any:
         """Have a command answered, through middleware, in time, by a handler here or elsewhere."""
-        if not isinstance(command, Command):
+        if not isinstance(message, _COMMAND):
             raise TypeError(
-                f"execute() takes a Command, not {command!r}; events are published, StreamCommands streamed"
+                f"execute() takes a Command, not {message!r}; events are published, StreamCommands streamed"
             )
+        command = message
         self.admit(scope)
         self.complete(command, scope)
         seconds = seconds_left(command, timeout)
@@ -347,11 +344,7 @@ class Engine:
     async def _answer(self, scope: Scope, call: Call, command: Any) -> Any:
         self.admit(scope)  # a middleware may have taken its time
         self.complete(command, scope)
-        registration = self.registry.find_command(type(command), command.session_id)
-        if registration is None:
-            if not self._is_direct:
-                return await self.transport.request(command)
-            raise self.registry.not_found(type(command), command.session_id)
+        registration = self._find(command)
         self.executed += 1
         tells = CommandTeller(self.emit, self.listens, command, registration)
         own_time = nullcontext() if registration.timeout is None else anyio.move_on_after(registration.timeout)
@@ -367,8 +360,14 @@ class Engine:
             tells.ended(outcome_of(reason), None, reason)
             raise
 
+    def _find(self, command: Message) -> CommandHandler:
+        found = self.registry.find_command(type(command), command.session_id)
+        if found is None:
+            raise self.registry.not_found(type(command), command.session_id)
+        return found
+
     @contextmanager
-    def _working(self, work: Any, among: set[Any], command: Message) -> Generator[None]:
+    def _working(self, work: W, among: set[W], command: Message) -> Generator[None]:
         """Count something that runs for a command, and let it end with the command's session."""
         owner = self.own(work, command.session_id)
         among.add(work)
@@ -390,9 +389,7 @@ class Engine:
         def start() -> Source[T]:
             self.admit(scope)
             self.complete(command, scope)
-            registration = self.registry.find_command(type(command), command.session_id)
-            if registration is None:
-                raise self.registry.not_found(type(command), command.session_id)
+            registration = self._find(command)
             self.executed += 1
             tellers.append(CommandTeller(self.emit, self.listens, command, registration))
             running.enter_context(self._working(stream, self.streams, command))
@@ -454,32 +451,16 @@ class Engine:
         self.complete(event, scope)
         if taken:
             raise RuntimeError(f"a middleware passed {event.type_name} on twice; call call_next() once per event")
-        if self._is_direct:
-            await self._place(event, ttl, functools.partial(self.admit, scope), taken, urgent=self._is_urgent())
-            return
-        self.admit(scope)
-        await self.transport.publish(event, ttl=ttl, urgent=self._is_urgent())
-        self._accepted += 1
+        await self._place(event, ttl, scope)
         taken.append(event)
 
-    def _is_urgent(self) -> bool:
-        return is_below_delivery(self.frame())
-
-    async def _place(
-        self,
-        event: Event,
-        ttl: float | None,
-        admit: Callable[[], object],
-        taken: list[Event],
-        *,
-        urgent: bool,
-        shows: bool = True,
-    ) -> None:
+    async def _place(self, event: Event, ttl: float | None, scope: Scope) -> None:
         """Owe the event to all that match, as soon as there is room."""
-        turn: Gate | None = None
+        frame, turn = self.frame(), None
+        urgent = is_below_delivery(frame)
         try:
             while True:
-                admit()  # the bus or the session may have ended meanwhile
+                self.admit(scope)  # the bus or the session may have ended meanwhile
                 plan, faults = self._sieve(self.registry.plan(type(event), event.session_id), event)
                 verdict = self.room.judge(plan, event.session_id, turn=turn, urgent=urgent)
                 if verdict.gate is None:
@@ -487,12 +468,10 @@ class Engine:
                 if turn is not None:
                     turn.let_in()  # the place that this one does not take yet is the next one's
                 turn = verdict.gate
-                if not await turn.enter(self.frame(), verdict.count):
+                if not await turn.enter(frame, verdict.count):
                     raise BusClosedError(self.state)
-            if shows:
-                self._accepted += 1
-            taken.append(event)
-            self._put(event, ttl, plan, faults, verdict.newest, verdict.oldest, shows=shows)
+            self._accepted += 1
+            self._put(event, ttl, plan, faults, verdict.newest, verdict.oldest)
         finally:
             self.room.let_in()  # refused, or matched by nobody: its room is the next one's
             if turn is not None:
@@ -520,11 +499,9 @@ class Engine:
         faults: dict[Subscription, Exception],
         newest: Sequence[Subscription] = (),
         oldest: Sequence[tuple[Subscription, bool]] = (),
-        *,
-        shows: bool = True,
     ) -> None:
         if self._watched:
-            self._show(event, taps=shows)
+            self._show(event)
         for subscription, error in faults.items():
             self._dispatcher.fail(subscription, event, error)
         losers = [*newest]
@@ -587,8 +564,8 @@ class Engine:
             return True
         return any(expectation.concerns(event_type) for expectation in list(self._expectations))
 
-    def _show(self, event: Event, *, taps: bool = True) -> None:
-        for tap in list(self._taps) if taps else ():
+    def _show(self, event: Event) -> None:
+        for tap in list(self._taps):
             try:
                 tap.function(event)
             except Exception:

@@ -9,7 +9,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from types import CoroutineType
-from typing import Any, NoReturn, Protocol, cast, get_args
+from typing import Any, NoReturn, cast, get_args
 
 import attrs
 
@@ -22,7 +22,6 @@ __all__ = [
     "DEFAULTS",
     "CommandHandler",
     "HandlerRegistry",
-    "Interest",
     "Options",
     "Plan",
     "Subscription",
@@ -34,6 +33,7 @@ __all__ = [
     "unwrapped",
 ]
 
+_COROUTINE: type[Any] = CoroutineType
 _COUNTS = tuple(a.name for a in attrs.fields(DeliveryStats))
 _OVERFLOWS = get_args(Overflow)
 
@@ -74,8 +74,8 @@ def _is_async_generator_function(handler: Any) -> bool:
 
 def call_plainly(handler: Callable[[Any], Any], event: Event) -> None:
     """Call a plain function; what turns out to be a coroutine function would never run, so it is a fault."""
-    answer = handler(event)
-    if type(answer) is CoroutineType:
+    answer: Any = handler(event)
+    if type(answer) is _COROUTINE:
         refuse_coroutine(handler, answer)
 
 
@@ -165,8 +165,6 @@ class Subscription:
         session: the same, if that is a session.
         options: what else was asked.
         alive: whether it is still called.
-        watched: whether the end of a delivery concerns somebody: it is withdrawn, or has receipts.
-        receipts: of a group that a transport serves, whom to tell how a delivery ended, by the event's id.
         lanes: where its handler is busy, by session: what waits behind it.
         waiting: how many of its deliveries have not started, by session; counted only where `capacity` bounds them.
         members: of a group, its members.
@@ -189,12 +187,10 @@ class Subscription:
         "lanes",
         "members",
         "options",
-        "receipts",
         "scope",
         "session",
         "suspends",
         "waiting",
-        "watched",
     )
 
     def __init__(
@@ -219,8 +215,6 @@ class Subscription:
         self.session: Scope | None = None if scope.id is None else scope
         self.options: Options = options
         self.alive: bool = True
-        self.watched: bool = False
-        self.receipts: dict[str, Callable[[str], None]] | None = None
         self.lanes: dict[str | None, Any] = {}
         self.waiting: dict[str | None, int] | None = None if options.capacity is None else {}
         self.members: deque[Member] | None = None
@@ -343,26 +337,6 @@ class Plan:
         self.generation = generation
 
 
-class Interest(Protocol):
-    """Who must know what the bus itself handles, since messages for it may come from elsewhere."""
-
-    def serve(self, command_type: type[Message]) -> None:
-        """The bus answers commands of this type now."""
-        ...
-
-    def unserve(self, command_type: type[Message]) -> None:
-        """It does no more."""
-        ...
-
-    def join(self, group: Subscription) -> None:
-        """The bus has a member in this group now."""
-        ...
-
-    def leave(self, group: Subscription) -> None:
-        """It has none any more."""
-        ...
-
-
 class HandlerRegistry:
     """All handlers of a bus, by scope.
 
@@ -383,7 +357,6 @@ class HandlerRegistry:
         self.listening: dict[str | None, Scope] = {}  # open sessions that have event handlers of their own
         self.answering: dict[str | None, Scope] = {}  # open sessions that have command handlers of their own
         self._sealed: dict[str | None, Scope] = {}  # ending sessions, whose handlers still get what they are owed
-        self.interest: Interest | None = None
         self._generation = 0
         self._groups: dict[tuple[str | None, str], Subscription] = {}
         self._subscribers: dict[type[Event], int] = {}
@@ -409,8 +382,6 @@ class HandlerRegistry:
         registration = scope.commands[origin] = CommandHandler(origin, handler, timeout, scope, self)
         if scope.id is not None:
             self.answering[scope.id] = scope
-        elif self.interest is not None:
-            self.interest.serve(origin)
         return registration
 
     def remove_command(self, registration: CommandHandler) -> None:
@@ -418,8 +389,6 @@ class HandlerRegistry:
         scope, kind = registration.scope, registration.command_type
         if scope.commands.get(kind) is registration:
             del scope.commands[kind]
-            if scope.id is None and self.interest is not None:
-                self.interest.unserve(kind)
 
     def find_command(self, kind: type[Message], session_id: str | None) -> CommandHandler | None:
         """The handler of the command's session, else the bus's."""
@@ -489,8 +458,6 @@ class HandlerRegistry:
         self._forget_plans(scope)
         if scope.id is not None:
             self.listening[scope.id] = scope
-        elif subscription.options.group is not None and self.interest is not None:
-            self.interest.join(subscription)
         count = self._subscribers.get(kind, 0)
         self._subscribers[kind] = count + 1
         if not count:
@@ -506,12 +473,10 @@ class HandlerRegistry:
 
     def _let_go(self, subscription: Subscription) -> None:
         scope, kind, group = subscription.scope, subscription.event_type, subscription.options.group
-        subscription.alive, subscription.watched = False, True
+        subscription.alive = False
         self._forget_plans(scope)
         if group is not None:
             del self._groups[scope.id, group]
-            if scope.id is None and self.interest is not None:
-                self.interest.leave(subscription)
         self._subscribers[kind] -= 1
         if not self._subscribers[kind]:
             del self._subscribers[kind]
@@ -531,7 +496,9 @@ class HandlerRegistry:
         self._leaving.discard(subscription)
         counts = [getattr(subscription, name) for name in _COUNTS]
         known = self._gone.get(subscription.handler_name)
-        self._gone[subscription.handler_name] = counts if known is None else list(map(sum, zip(known, counts)))
+        self._gone[subscription.handler_name] = (
+            counts if known is None else [sum(pair) for pair in zip(known, counts, strict=True)]
+        )
 
     def plan(self, kind: type[Event], session_id: str | None) -> Plan:
         """Subscriptions of the bus and of that session to the type or one of its bases."""
@@ -544,14 +511,8 @@ class HandlerRegistry:
     def _make_plan(self, kind: type[Event], scope: Scope) -> Plan:
         scopes = (self.bus,) if scope is self.bus else (self.bus, scope)
         found = [s for each in scopes for s in each.subscriptions if issubclass(kind, s.event_type)]
-        if self.interest is not None:  # groups of the bus are served through the transport
-            found = [s for s in found if s.session is not None or s.options.group is None]
         found.sort(key=_by_serial)
         return Plan(tuple(found), self._generation)
-
-    def group(self, name: str) -> Subscription | None:
-        """The bus's own group of that name."""
-        return self._groups.get((None, name))
 
     def named(self, name: str) -> Subscription | None:
         """The living subscription of that name in `stats()`."""
@@ -594,7 +555,7 @@ class HandlerRegistry:
 
     def stats(self) -> dict[str, DeliveryStats]:
         """The books by subscription name; those that are gone are added up by handler."""
-        gone = {name: DeliveryStats(**dict(zip(_COUNTS, counts))) for name, counts in self._gone.items()}
+        gone = {name: DeliveryStats(**dict(zip(_COUNTS, counts, strict=True))) for name, counts in self._gone.items()}
         known = itertools.chain(self.living(), self._leaving)
         return {**gone, **{s.name: s.stats() for s in known}}
 
@@ -634,4 +595,6 @@ def _check_event_handler(event_type: Any, handler: Any, options: Options) -> boo
 def total(stats: Iterable[DeliveryStats]) -> DeliveryStats:
     """The sum of several books."""
     rows = [attrs.astuple(s) for s in stats]
-    return DeliveryStats(**dict(zip(_COUNTS, map(sum, zip(*rows))))) if rows else DeliveryStats()
+    return (
+        DeliveryStats(**dict(zip(_COUNTS, map(sum, zip(*rows, strict=True)), strict=True))) if rows else DeliveryStats()
+    )

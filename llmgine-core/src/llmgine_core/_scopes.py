@@ -69,8 +69,8 @@ class SessionState(Scope):
         drain: seconds that its queued events have at its end.
         began: when it was opened, on the performance counter.
         members: how many have entered and not left.
-        phase: `new`, `open`, `closing` (only its own handlers may still work), `ending` (nobody may), `told` (its end is
-            published), `closed`.
+        phase: `new`, `open`, `closing` (only its own handlers may still work), `ending` (nobody may), `told` (its end
+            is published), `closed`.
         work: what runs for it.
         errors: what background tasks raised.
         on_end: called when it is closed.

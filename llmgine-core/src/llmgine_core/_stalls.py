@@ -59,7 +59,9 @@ class StallDetector:
                     pass  # one stall, one report
 
     def _report(self, thread: int, seconds: float) -> None:
-        stack = list(_stack(sys._current_frames().get(thread)))
+        # documented for this use, though its name begins with an underscore
+        frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]
+        stack = list(_stack(frames.get(thread)))
         if not stack:
             return
         code, line = stack[0].f_code, stack[0].f_lineno
@@ -83,6 +85,7 @@ def _stack(frame: FrameType | None) -> Iterator[FrameType]:
 
 
 def _code(handler: Callable[..., Any]) -> CodeType | None:
-    target = unwrapped(handler)
-    target = target if hasattr(target, "__code__") else getattr(type(target), "__call__", None)
+    target: Any = unwrapped(handler)
+    if not hasattr(target, "__code__"):
+        target = getattr(handler.__class__, "__call__", None)  # noqa: B004 - the method itself
     return getattr(target, "__code__", None)

@@ -18,6 +18,7 @@ __all__ = ["Verbs"]
 R = TypeVar("R")
 T = TypeVar("T")
 E = TypeVar("E", bound=Event)
+_NO_OPTIONS = (None, None, None, None, None, None, False)
 
 
 class Verbs:
@@ -86,7 +87,7 @@ class Verbs:
             SessionClosedError: the session has ended.
         """
         self._check_scope()
-        if where is group is timeout is retry is overflow is capacity is None and not in_thread:
+        if (where, group, timeout, retry, overflow, capacity, in_thread) == _NO_OPTIONS:
             options = DEFAULTS
         else:
             options = Options.of(

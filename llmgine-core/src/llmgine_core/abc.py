@@ -28,7 +28,6 @@ from llmgine_core.contracts import (
     ToolCall,
     ToolDefinition,
     ToolResult,
-    TransportCapabilities,
     Usage,
 )
 
@@ -41,7 +40,6 @@ __all__ = [
     "BusSession",
     "BusVerbs",
     "ContextStore",
-    "Endpoint",
     "EventTap",
     "History",
     "LanguageModel",
@@ -54,7 +52,6 @@ __all__ = [
     "Telemetry",
     "ToolManager",
     "ToolManagerFactory",
-    "Transport",
 ]
 
 R = TypeVar("R")
@@ -325,132 +322,6 @@ class MessageBus(BusVerbs, Protocol):
             LookupError: there is no such letter, or its subscription is gone; then the letter stays.
             BusClosedError: the bus does not run.
         """
-        ...
-
-
-class Endpoint(Protocol):
-    """What a bus offers to its transport, which calls it on the bus's event loop."""
-
-    async def receive(self, event: Event, *, own: bool, ttl: float | None = None, urgent: bool = False) -> None:
-        """Take an event that some bus has published, and owe it to everybody here but the members of groups.
-
-        Returns when there was room for it. One that comes twice within the last 10,000 is taken once.
-
-        Args:
-            event: the event.
-            own: whether it was published here.
-            ttl: seconds after which a delivery that has not begun expires.
-            urgent: whether it must not wait for room, having been published below an event handler.
-
-        Raises:
-            QueueFullError: there is no room, and it must not wait or a subscription's policy says so.
-            BusClosedError: the bus does not run.
-        """
-        ...
-
-    async def take(self, event: Event, group: str, *, ttl: float | None = None) -> bool:
-        """Have a member of the group here handle the event; returns when it has ended.
-
-        Returns:
-            Whether the event is done with: handled, failed for good, expired. If not, another member is to get it.
-        """
-        ...
-
-    async def answer(self, command: Message) -> Any:
-        """Have the handler here answer a command from elsewhere; cancelling the call cancels the handler.
-
-        Raises:
-            HandlerNotFoundError: there is none here any more.
-            Exception: whatever the handler raises.
-        """
-        ...
-
-    def answer_stream(self, command: Message) -> AbstractAsyncContextManager[AsyncIterator[Any]]:
-        """Have the handler here answer a `StreamCommand` from elsewhere.
-
-        Raises:
-            HandlerNotFoundError: on entry: there is none here any more.
-            Exception: while iterating: whatever the handler raises.
-        """
-        ...
-
-
-class Transport(Protocol):
-    """Moves messages between buses. A bus has one, opened when it starts and closed when it has stopped.
-
-    An event goes to every bus once, and to each group once, whichever bus its members are on. A command for which the
-    bus has no handler itself goes to one that serves its type. The header travels with a message, context variables do
-    not. Messages are written and read with `llmgine_core.serialization`.
-    """
-
-    @property
-    def capabilities(self) -> TransportCapabilities:
-        """What it can do."""
-        ...
-
-    async def open(self, endpoint: Endpoint) -> None:
-        """Begin to carry for this bus."""
-        ...
-
-    async def close(self) -> None:
-        """End; what has been accepted and not delivered is handled as the declared durability says."""
-        ...
-
-    async def publish(self, event: Event, *, ttl: float | None, urgent: bool) -> None:
-        """Take an event; returns when it is as safe as the declared durability says.
-
-        Args:
-            event: the event.
-            ttl: seconds after which a delivery that has not begun expires.
-            urgent: whether it must not wait for room, being published below an event handler.
-
-        Raises:
-            QueueFullError: it must not wait, and there is no room.
-            SerializationError: it holds what cannot be written.
-        """
-        ...
-
-    async def request(self, command: Message) -> Any:
-        """Have a bus that serves the command's type answer it; cancelling the call cancels the handler.
-
-        Raises:
-            HandlerNotFoundError: no bus does.
-            RemoteHandlerError: the handler raised what has no type here.
-            Exception: whatever else the handler raised.
-        """
-        ...
-
-    def request_stream(self, command: Message) -> AbstractAsyncContextManager[AsyncIterator[Any]]:
-        """Have a bus that serves the command's type answer it with a stream; leaving early ends the handler.
-
-        Raises:
-            The same as `request`, on entry or while iterating.
-        """
-        ...
-
-    def serve(self, command_type: type[Message]) -> None:
-        """Send commands of this type here, among others that serve it."""
-        ...
-
-    def unserve(self, command_type: type[Message]) -> None:
-        """Send them here no more."""
-        ...
-
-    def join(self, group: str, event_type: type[Event], where: str | None) -> None:
-        """Offer events of this group here, among the other buses that have members.
-
-        Args:
-            group: its name.
-            event_type: what its members see, subclasses included.
-            where: the name of their filter, which the bus applies itself; None if they have none.
-
-        Raises:
-            DuplicateHandlerError: members elsewhere see another type, or have another filter.
-        """
-        ...
-
-    def leave(self, group: str) -> None:
-        """Offer them here no more; what is not done with goes to another member."""
         ...
 
 

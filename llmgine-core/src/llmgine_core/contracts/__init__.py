@@ -4,11 +4,9 @@ from llmgine_core.contracts.bus import (
     BusStats,
     DeadLetter,
     DeliveryStats,
-    Durability,
     Health,
     Overflow,
     StopReport,
-    TransportCapabilities,
 )
 from llmgine_core.contracts.chat import (
     ChatMessage,
@@ -88,7 +86,6 @@ __all__ = [
     "Command",
     "DeadLetter",
     "DeliveryStats",
-    "Durability",
     "ErrorInfo",
     "Event",
     "FinishReason",
@@ -127,7 +124,6 @@ __all__ = [
     "ToolOutcome",
     "ToolResult",
     "ToolResultPart",
-    "TransportCapabilities",
     "TurnCompleted",
     "TurnResult",
     "TurnStreamEvent",

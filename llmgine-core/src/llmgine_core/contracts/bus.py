@@ -15,19 +15,14 @@ __all__ = [
     "BusStats",
     "DeadLetter",
     "DeliveryStats",
-    "Durability",
     "Health",
     "Overflow",
     "StopReport",
-    "TransportCapabilities",
 ]
 
 Overflow = Literal["wait", "drop_oldest", "drop_newest", "raise"]
 """What becomes of an event for which there is no room: the publisher waits, an older or this delivery is dropped, or
 `QueueFullError` is raised and no subscription gets the event."""
-
-Durability = Literal["memory", "process_crash", "fsync", "replicated"]
-"""What an accepted event survives: nothing, the end of the process, that of the machine, the loss of a machine."""
 
 
 @attrs.frozen(kw_only=True)
@@ -68,7 +63,6 @@ class BusStats:
         abandoned_threads: worker threads that still run although their handler was given up.
         dead_letters: failed deliveries that are kept for `redeliver`.
         dead_letters_forgotten: those that were let go because more came after them.
-        deduplicated: deliveries of a transport that had been made already.
         stalls: how often a handler was seen to block the event loop.
     """
 
@@ -82,7 +76,6 @@ class BusStats:
     abandoned_threads: int = 0
     dead_letters: int = 0
     dead_letters_forgotten: int = 0
-    deduplicated: int = 0
     stalls: int = 0
 
 
@@ -105,23 +98,6 @@ class DeadLetter:
     attempts: int
     error: ErrorInfo
     failed_at: datetime
-
-
-@attrs.frozen(kw_only=True)
-class TransportCapabilities:
-    """What a transport can do beyond carrying messages within one process.
-
-    Attributes:
-        durability: what an accepted event survives.
-        cross_process: whether messages reach other buses.
-        replay: whether events can be read again from the past.
-        backends: the event loops that it runs on.
-    """
-
-    durability: Durability = "memory"
-    cross_process: bool = False
-    replay: bool = False
-    backends: frozenset[str] = frozenset({"asyncio", "trio"})
 
 
 @attrs.frozen(kw_only=True)

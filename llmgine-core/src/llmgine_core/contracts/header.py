@@ -317,13 +317,7 @@ def _mint(message: State) -> str:
     with _mint_lock:  # two threads that read the id at once must see the same one
         if not hasattr(message, "_id"):
             millis, rest = divmod(stamp, 1_000_000)
-            value = (
-                millis << 80
-                | 7 << 76
-                | (rest << 12) // 1_000_000 << 64
-                | 2 << 62
-                | next(_numbers) >> 66
-            )
+            value = millis << 80 | 7 << 76 | (rest << 12) // 1_000_000 << 64 | 2 << 62 | next(_numbers) >> 66
             _set_id(message, f"{value:032x}")
     return _get_id(message)
 
@@ -333,7 +327,8 @@ def lifecycle_header(message: HeaderFields) -> Header:
     header = message.header
     if header.correlation_id and type(header) is Header:
         return header
-    return Header(**{**_values(header), "correlation_id": message.correlation_id})
+    values: dict[str, Any] = {**_values(header), "correlation_id": message.correlation_id}
+    return Header(**values)
 
 
 def _values(header: Header) -> dict[str, Any]:
