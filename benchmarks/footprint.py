@@ -1,0 +1,110 @@
+"""What it takes to have a bus at all: the import, the distributions, the disk."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from benchmarks.adapter import Adapter
+from benchmarks.loops import Round, Size
+
+__all__ = ["import_of_asyncio", "import_of_bus", "megabytes", "requirements"]
+
+PROGRAM = """
+import time
+start = time.process_time()
+import {module}
+print(time.process_time() - start)
+"""
+"""Its figure is the process's CPU time less that of the bare interpreter, which has started by then."""
+
+
+def import_time(module: str) -> float:
+    """CPU seconds of importing a module in a new interpreter."""
+    program = PROGRAM.format(module=module)
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    return float(done.stdout)
+
+
+@asynccontextmanager
+async def import_of_asyncio(_: Adapter, __: Size) -> AsyncGenerator[Round]:
+    """The import that no async program can do without."""
+
+    async def once() -> float:
+        return import_time("asyncio")
+
+    yield once
+
+
+@asynccontextmanager
+async def import_of_bus(adapter: Adapter, _: Size) -> AsyncGenerator[Round]:
+    """The import of the bus's module, with all that it imports."""
+
+    async def once() -> float:
+        return import_time(adapter.module)
+
+    yield once
+
+
+@asynccontextmanager
+async def requirements(adapter: Adapter, _: Size) -> AsyncGenerator[Round]:
+    """How many other distributions come with the bus."""
+
+    async def once() -> float:
+        return float(len(closure(adapter.distribution)) - 1)
+
+    yield once
+
+
+@asynccontextmanager
+async def megabytes(adapter: Adapter, _: Size) -> AsyncGenerator[Round]:
+    """The files of the bus's distribution and of those it requires, in MB; compiled bytecode is left out."""
+
+    async def once() -> float:
+        return sum(size_of(distribution) for distribution in closure(adapter.distribution)) / 1e6
+
+    yield once
+
+
+def closure(distribution: str) -> set[str]:
+    """The distribution and all that it requires here, without extras; names as normalised by PEP 503."""
+    found: set[str] = set()
+    waiting = [distribution]
+    while waiting:
+        name = re.sub(r"[-_.]+", "-", waiting.pop()).lower()
+        if name not in found:
+            found.add(name)
+            waiting += required(name)
+    return found
+
+
+def required(distribution: str) -> Iterator[str]:
+    """The direct requirements that hold for this interpreter."""
+    for line in metadata.requires(distribution) or ():
+        requirement = Requirement(line)
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            yield requirement.name
+
+
+def size_of(distribution: str) -> int:
+    """Bytes of a distribution's files; of one that is installed as a link to its source, those of its modules."""
+    listed = metadata.files(distribution) or []
+    paths = {Path(str(file.locate())) for file in listed}
+    for module in linked_modules(distribution, paths):
+        paths.update(module.rglob("*"))
+    return sum(path.stat().st_size for path in paths if path.is_file() and path.suffix != ".pyc")
+
+
+def linked_modules(distribution: str, paths: set[Path]) -> Iterator[Path]:
+    """The folders of packages that an editable installation leaves where their source is."""
+    is_linked = any(path.suffix == ".pth" for path in paths)
+    if is_linked and (spec := importlib.util.find_spec(distribution.replace("-", "_"))):
+        yield from map(Path, spec.submodule_search_locations or ())
