@@ -366,10 +366,12 @@ class Dispatcher:
 
     def _lead(self, worker: _Worker) -> bool:  # noqa: C901 - a call for each step would double what a delivery costs
         """Deliver what waits, until nothing does (False), a handler suspends, or others should run (True)."""
-        ingress, room, send = self._ingress, self._room, worker.shell.send
+        ingress, room, gate, owner, send = self._ingress, self._room, self._room.gate, self._owner, worker.shell.send
         budget = _TURN
         while ingress:
             if budget <= 0:
+                if self._idle.waiting:
+                    self._idle.check()
                 return True
             event = ingress.popleft()
             plan = ingress.popleft()
@@ -377,7 +379,8 @@ class Dispatcher:
             count = plan.count
             budget -= count
             session_id = event.header.session_id
-            frame = DeliveryFrame(event, still_handled(context.get(current_handling)), self._owner)
+            above = context.get(current_handling)
+            frame = DeliveryFrame(event, None if above is None else still_handled(above), owner)
             context.run(_set_current, frame)
             tells = self.tells and type(event) not in RUNTIME_EVENTS
             index = 0
@@ -387,13 +390,13 @@ class Dispatcher:
                     self._give_up(subscription, event, "discarded")
                     continue
                 if subscription.lanes and (lane := subscription.lanes.get(session_id)) is not None:
-                    own = context.copy()
+                    own = context if count == 1 else context.copy()
                     lane.queue.append(event)
                     lane.queue.append(own if plan.expires is None else _Late(own, plan.expires))
                     continue
                 room.queued -= 1
-                if room.gate.waiting:
-                    room.let_in()
+                if gate.waiting:
+                    gate.let_in()
                 if subscription.waiting is not None:
                     room.left_lane(subscription, session_id)
                 if plan.expires is not None and _monotonic() >= plan.expires:
@@ -439,9 +442,11 @@ class Dispatcher:
                     raise said.error
                 self._open_lane(worker, run, session_id)
                 return True
-            frame.end()
-            if self._idle.waiting:
-                self._idle.check()
+            frame.over = True
+            if frame.above is not None:
+                frame.end()
+        if self._idle.waiting:
+            self._idle.check()
         return False
 
     # following

@@ -304,10 +304,16 @@ class Engine:
         """The handler of a command that can be answered without ado, its header completed; None if it cannot."""
         if not (scope.is_open and isinstance(command, _COMMAND)):
             return None
-        header = self._address(command, scope)
-        if header is None or header.deadline is not None:
+        if command.header is NOTHING_SAID and current_handling.get() is None:  # the rest of `_address` is for others
+            header: Header | None = scope.header
+            set_header(command, header)
+        elif (header := self._address(command, scope)) is None or header.deadline is not None:
             return None
-        found = self.registry.find_command(type(command), header.session_id)
+        session_id = header.session_id
+        if session_id is None:
+            found = self.registry.bus.commands.get(type(command))
+        else:
+            found = self.registry.find_command(type(command), session_id)
         return found if found is not None and found.timeout is None else None
 
     def own(self, work: Work, session_id: str | None) -> SessionState | None:
@@ -415,12 +421,15 @@ class Engine:
         """Accept an event, if that takes neither waiting nor asking; else nothing has been done but its header."""
         if not (self.takes_events and scope.is_open and isinstance(event, Event)):
             return False
-        header = self._address(event, scope)
-        if header is None:
+        if event.header is NOTHING_SAID and current_handling.get() is None:  # the rest of `_address` is for others
+            header: Header | None = scope.header
+            set_header(event, header)
+        elif (header := self._address(event, scope)) is None:
             return False
         plan = self.registry.plan(type(event), header.session_id)
         room = self.room
-        if plan.is_special or room.gate.waiting or room.gate.promised or room.queued + plan.count > room.capacity:
+        gate = room.gate
+        if plan.is_special or gate.waiting or gate.promised or room.queued + plan.count > room.capacity:
             return False
         self._accepted += 1
         if self._watched:
