@@ -255,19 +255,17 @@ class Engine:
         if not scope.is_open:
             scope.check(self.frame())
 
-    def _address(self, message: Message, scope: Scope) -> Header | None:
-        """Complete the header of a message sent from a scope; None where that takes more than one look."""
+    def _address(self, message: Message, scope: Scope) -> bool:
+        """Complete the header of a message sent from a scope; false where that takes more than one look."""
         header = message.header
         if header is NOTHING_SAID:
             here = current_handling.get()
-            if here is None:
-                header = scope.header
-            elif (header := here.derived).session_id != scope.id and scope.id is not None:
-                return None
+            header = scope.header if here is None else here.derived
+            if scope.id is not None and header.session_id != scope.id:
+                return False
             set_header(message, header)
-        elif type(header) is not Header or (scope.id is not None and header.session_id != scope.id):
-            return None
-        return header
+            return True
+        return type(header) is Header and (scope.id is None or header.session_id == scope.id)
 
     def complete(self, message: Message, scope: Scope) -> None:
         """Fill what the message's maker left empty.
@@ -305,9 +303,11 @@ class Engine:
         if not (scope.is_open and isinstance(command, _COMMAND)):
             return None
         if command.header is NOTHING_SAID and current_handling.get() is None:  # the rest of `_address` is for others
-            header: Header | None = scope.header
-            set_header(command, header)
-        elif (header := self._address(command, scope)) is None or header.deadline is not None:
+            set_header(command, scope.header)
+        elif not self._address(command, scope):
+            return None
+        header = command.header
+        if header.deadline is not None:
             return None
         session_id = header.session_id
         if session_id is None:
@@ -422,11 +422,10 @@ class Engine:
         if not (self.takes_events and scope.is_open and isinstance(event, Event)):
             return False
         if event.header is NOTHING_SAID and current_handling.get() is None:  # the rest of `_address` is for others
-            header: Header | None = scope.header
-            set_header(event, header)
-        elif (header := self._address(event, scope)) is None:
+            set_header(event, scope.header)
+        elif not self._address(event, scope):
             return False
-        plan = self.registry.plan(type(event), header.session_id)
+        plan = self.registry.plan(type(event), event.header.session_id)
         room = self.room
         gate = room.gate
         if plan.is_special or gate.waiting or gate.promised or room.queued + plan.count > room.capacity:
