@@ -529,7 +529,7 @@ async def test_a_session_that_ends_while_its_lane_lets_others_run_keeps_the_book
                 pass
 
             session.register_event_handler(Said, handle)
-            for number in range(1000):
+            for number in range(5000):
                 await session.publish(Said(number=number))
         books = bus.stats().total
         assert books.delivered + books.discarded == books.deliveries

@@ -83,6 +83,8 @@ class Engine:
         self.takes_events: bool = False
         self.takes_commands: bool = False
         self._watched = False
+        self._commands: set[type[Message]] = set()  # types that have been seen to be commands
+        self._events: set[type[Message]] = set()
         self.sessions: dict[str, SessionState] = {}
         self.running: set[Call] = set()
         self.streams: set[AnswerStream[Any]] = set()
@@ -300,8 +302,13 @@ class Engine:
 
     def find_at_once(self, command: Message, scope: Scope) -> CommandHandler | None:
         """The handler of a command that can be answered without ado, its header completed; None if it cannot."""
-        if not (scope.is_open and isinstance(command, _COMMAND)):
+        if not scope.is_open:
             return None
+        kind = type(command)
+        if kind not in self._commands:  # asking a class with a metaclass costs as much as finding the handler
+            if not isinstance(command, _COMMAND):
+                return None
+            self._commands.add(kind)
         if command.header is NOTHING_SAID and current_handling.get() is None:  # the rest of `_address` is for others
             set_header(command, scope.header)
         elif not self._address(command, scope):
@@ -311,9 +318,9 @@ class Engine:
             return None
         session_id = header.session_id
         if session_id is None:
-            found = self.registry.bus.commands.get(type(command))
+            found = self.registry.bus.commands.get(kind)
         else:
-            found = self.registry.find_command(type(command), session_id)
+            found = self.registry.find_command(kind, session_id)
         return found if found is not None and found.timeout is None else None
 
     def own(self, work: Work, session_id: str | None) -> SessionState | None:
@@ -419,13 +426,18 @@ class Engine:
 
     def accept_at_once(self, event: Any, scope: Scope) -> bool:
         """Accept an event, if that takes neither waiting nor asking; else nothing has been done but its header."""
-        if not (self.takes_events and scope.is_open and isinstance(event, Event)):
+        if not (self.takes_events and scope.is_open):
             return False
+        kind = type(event)
+        if kind not in self._events:  # asking a class with a metaclass costs as much as finding the handlers
+            if not isinstance(event, Event):
+                return False
+            self._events.add(kind)
         if event.header is NOTHING_SAID and current_handling.get() is None:  # the rest of `_address` is for others
             set_header(event, scope.header)
         elif not self._address(event, scope):
             return False
-        plan = self.registry.plan(type(event), event.header.session_id)
+        plan = self.registry.plan(kind, event.header.session_id)
         room = self.room
         gate = room.gate
         if plan.is_special or gate.waiting or gate.promised or room.queued + plan.count > room.capacity:
@@ -645,6 +657,26 @@ class Engine:
             return False
         self.forget_session(state)
         return True
+
+    async def end_quietly(self, state: SessionState) -> bool:
+        """End a session that owes nothing but deliveries, and of whose end nobody hears, without a task for it.
+
+        Returns:
+            Whether it has ended; if not, nothing has changed but that its time to drain is used up.
+        """
+        if not state.pending or state.work or self._hears_ends or not state.is_open or self.state != "running":
+            return False
+        if self.is_inside(state):
+            return False
+        state.set_phase("closing")
+        try:
+            with anyio.move_on_after(state.drain) as patience:
+                await self.idle.wait_until(lambda: not state.pending)
+        finally:
+            state.set_phase("open")
+        if patience.cancelled_caught:
+            state.drain = 0
+        return self.end_at_once(state)
 
     def close_soon(self, state: SessionState, error: BaseException | None) -> None:
         """Have the session ended, in a task of the bus: whoever asks may be cancelled meanwhile."""

@@ -78,6 +78,12 @@ class BusSession(Verbs):
         state.members -= 1
         if state.members > 0 or (error is None and self._engine.end_at_once(state)):
             return
+        try:
+            if error is None and await self._engine.end_quietly(state):
+                return
+        except BaseException:  # cancelled on the way: the end itself is not for the caller to stop
+            await self._close(error)
+            raise
         await self._close(error)
         if not self.closed:  # left from inside: nobody waits for what its end brings to light
             state.leaves_later = True
