@@ -424,7 +424,7 @@ class Engine:
 
     # ── events ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def accept_at_once(self, event: Any, scope: Scope) -> bool:
+    def accept_at_once(self, event: Event, scope: Scope) -> bool:
         """Accept an event, if that takes neither waiting nor asking; else nothing has been done but its header."""
         if not (self.takes_events and scope.is_open):
             return False
