@@ -685,3 +685,32 @@ async def test_a_session_that_was_not_entered_says_that_it_is_not_open_yet() -> 
     async with running() as bus:
         with pytest.raises(RuntimeError, match="'s' is not open yet"):
             await bus.session("s").publish(Said())
+
+
+@pytest.mark.parametrize("way", ["stop", "cancel", "time"])
+async def test_a_session_that_waits_for_its_handlers_ends_when_the_bus_stops_it_is_cancelled_or_its_time_is_up(
+    way: str,
+) -> None:
+    async with running() as bus:
+        gate = Gate()
+        session = bus.session("s", drain=0.01 if way == "time" else 5)
+
+        async def converse() -> None:
+            async with session:
+                session.register_event_handler(Said, gate)
+                await session.publish(Said())
+                await gate.entered.wait()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(converse)
+            await gate.entered.wait()
+            await anyio.wait_all_tasks_blocked()
+            if way == "stop":
+                await bus.stop(drain=0)
+            elif way == "cancel":
+                tasks.cancel_scope.cancel()
+                gate.open.set()
+        assert session.closed
+        assert gate.left.is_set()
+        assert bus.stats().sessions == 0
+        assert bus.stats().total.pending == 0

@@ -673,10 +673,11 @@ class Engine:
             with anyio.move_on_after(state.drain) as patience:
                 await self.idle.wait_until(lambda: not state.pending)
         finally:
-            state.set_phase("open")
+            if state.phase == "closing":  # else the bus has ended meanwhile, and the session with it
+                state.set_phase("open")
         if patience.cancelled_caught:
             state.drain = 0
-        return self.end_at_once(state)
+        return state.phase == "closed" or self.end_at_once(state)
 
     def close_soon(self, state: SessionState, error: BaseException | None) -> None:
         """Have the session ended, in a task of the bus: whoever asks may be cancelled meanwhile."""
