@@ -125,6 +125,18 @@ async def test_a_full_lane_drops_as_its_policy_says_and_tells(overflow: Overflow
         assert told.seen[0].subscription == name
 
 
+async def test_a_full_lane_loses_its_own_events_only_also_before_its_handler_has_run() -> None:
+    async with running() as bus:
+        seen = Recorder()
+        bus.register_event_handler(Said, seen, overflow="drop_oldest", capacity=1)
+        for number, session_id in enumerate(["s", None, "s", None]):
+            await bus.publish(Said(number=number, session_id=session_id))
+        assert bus.stats().total.pending == 2
+        await seen.wait_for(2)
+        assert [event.number for event in seen.seen] == [2, 3]
+        assert bus.stats().total.dropped == 2
+
+
 async def test_a_publisher_whose_lane_goes_away_goes_on() -> None:
     async with running() as bus:
         gate = Gate()

@@ -14,7 +14,7 @@ import random
 import time
 import types
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -263,12 +263,12 @@ class Dispatcher:
         """
         if own_lane:
             lane = subscription.lanes.get(session_id)
-            return self._drop_head(lane) if lane else self._drop_from_ingress({subscription}, session_id)
+            return self._drop_head(lane) if lane else self._drop_from_ingress({subscription}, lambda s: s == session_id)
         yielding = {s for s in self._registry.living() if self._room.drops_oldest(s)}
         lanes = [lane for lane in self._lanes if lane and lane.subscription in yielding]
         if lanes:
             return self._drop_head(max(lanes, key=len))
-        return self._drop_from_ingress(yielding, None)
+        return self._drop_from_ingress(yielding, lambda _: True)
 
     def _drop_head(self, lane: _Lane) -> bool:
         event = lane.queue.popleft()
@@ -276,11 +276,11 @@ class Dispatcher:
         self._give_up(lane.subscription, event, "dropped")
         return True
 
-    def _drop_from_ingress(self, yielding: set[Subscription], session_id: str | None) -> bool:
+    def _drop_from_ingress(self, yielding: set[Subscription], is_of: Callable[[str | None], bool]) -> bool:
         ingress = self._ingress
         for index in range(0, len(ingress), 3):
             event, plan = ingress[index], ingress[index + 1]
-            if session_id is not None and event.header.session_id != session_id:
+            if not is_of(event.header.session_id):
                 continue
             for subscription in plan.subscriptions:
                 if subscription in yielding:
