@@ -92,7 +92,8 @@ class Engine:
         self._middleware: list[Middleware] = []
         self._taps: list[Tap] = []
         self._expectations: weakref.WeakSet[Expectation[Any]] = weakref.WeakSet()
-        self._accepted = self._refused = self.executed = 0
+        self._accepted = self._refused = 0
+        self.executed: int = 0
         self.threads: Threads = Threads()
         self.letters: DeadLetters = DeadLetters()
         self.idle: Idle = Idle()
@@ -118,8 +119,8 @@ class Engine:
             raise BusClosedError("stopping", "a start")
         if self.state in ("new", "stopped"):
             self._set_state("starting")
-            self.loop = EventLoop()
-            self.current_task = self.loop.current_task
+            self.loop: EventLoop = EventLoop()
+            self.current_task: Callable[[], Any] = self.loop.current_task
             self._opened, self._stop_asked, self._stopped = anyio.Event(), anyio.Event(), anyio.Event()
             self._report = StopReport()
             self.loop.spawn(self._own)

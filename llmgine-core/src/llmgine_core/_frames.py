@@ -29,7 +29,7 @@ class Frame(Handling):
         self.above = above
         self.over = False
         self._derived = None
-        self.owner = owner
+        self.owner: object = owner
 
     def chain(self) -> Iterator[Frame]:
         """This call and those above it, as far as they are the same bus's and have not ended."""
@@ -53,7 +53,7 @@ class DeliveryFrame(Frame):
     """An event handler's call, or the calls of all handlers of an event that do not suspend."""
 
     __slots__ = ("is_counted",)
-    is_delivery = True
+    is_delivery: ClassVar[bool] = True
 
     def __init__(self, message: Message, above: Handling | None, owner: object) -> None:
         self.message = message
@@ -61,7 +61,7 @@ class DeliveryFrame(Frame):
         self.over = False
         self._derived = None
         self.owner = owner
-        self.is_counted = False
+        self.is_counted: bool = False
 
 
 def current_frame(owner: object) -> Frame | None:

@@ -266,7 +266,8 @@ class Member:
     __slots__ = ("_subscription", "call")
 
     def __init__(self, subscription: Subscription, call: Callable[[Any], Any]) -> None:
-        self._subscription, self.call = subscription, call
+        self._subscription = subscription
+        self.call: Callable[[Any], Any] = call
 
     @property
     def name(self) -> str:
@@ -326,15 +327,15 @@ class Plan:
         self, subscriptions: tuple[Subscription, ...], generation: int = -1, expires: float | None = None
     ) -> None:
         own = [s.session for s in subscriptions if s.session is not None]
-        self.subscriptions = subscriptions
-        self.count = len(subscriptions)
+        self.subscriptions: tuple[Subscription, ...] = subscriptions
+        self.count: int = len(subscriptions)
         self.session: Scope | None = own[0] if own else None
-        self.session_count = len(own)
-        self.is_filtered = any(s.options.where is not None for s in subscriptions)
-        self.is_bounded = any(s.options.capacity is not None for s in subscriptions)
-        self.is_special = self.is_filtered or self.is_bounded
-        self.expires = expires
-        self.generation = generation
+        self.session_count: int = len(own)
+        self.is_filtered: bool = any(s.options.where is not None for s in subscriptions)
+        self.is_bounded: bool = any(s.options.capacity is not None for s in subscriptions)
+        self.is_special: bool = self.is_filtered or self.is_bounded
+        self.expires: float | None = expires
+        self.generation: int = generation
 
 
 class HandlerRegistry:

@@ -85,7 +85,7 @@ class SessionState(Scope):
         self.began: float = time.perf_counter()
         self.members: int = 0
         self.phase: str = "new"
-        self.is_open = False
+        self.is_open: bool = False
         self.work: set[Work] = set()
         self.errors: list[BaseException] = []
         self.on_end: list[Callable[[], object]] = []
