@@ -682,7 +682,7 @@ class Engine:
 
     def close_soon(self, state: SessionState, error: BaseException | None) -> None:
         """Have the session ended, in a task of the bus: whoever asks may be cancelled meanwhile."""
-        if state.phase == "open":
+        if state.phase == "open" and self.state != "stopped":  # a bus that ends takes its sessions along
             state.set_phase("closing")
             frame = self.frame()
             asking = frame.commands if frame is not None and self.is_inside(state) else []
