@@ -238,8 +238,8 @@ class CommandClauses(BusClauses):
             command = Ask("x")
             await bus.execute(command)
             await bus.wait_idle()
+            assert [type(event) for event in told.seen] == [CommandStartedEvent, CommandResultEvent]
             started, ended = told.seen
-            assert (type(started), type(ended)) == (CommandStartedEvent, CommandResultEvent)
             assert started.command_id == ended.command_id == command.id
             assert started.command_type == ended.command_type == Ask.type_name
             assert started.correlation_id == ended.correlation_id == command.id
