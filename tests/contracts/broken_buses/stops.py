@@ -80,10 +80,10 @@ class DrainsOnlyWhenAllIsWell(MessageBus):
 
 
 @breaks("STOP-14")
-class KeepsWhatWaitsWhenItsLoopEnds(MessageBus):
+class KeepsSessionsWhenItsLoopEnds(MessageBus):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._engine._dispatcher.discard_queues = lambda: None  # type: ignore[method-assign]
+        self._engine._abandon = lambda state: None  # type: ignore[method-assign]
 
 
 @breaks("STOP-15")

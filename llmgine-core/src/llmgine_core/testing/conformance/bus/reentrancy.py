@@ -90,7 +90,7 @@ class ReentrancyClauses(BusClauses):
     @clause
     async def test_reentrant_4_everything_at_any_depth(self, make: Make) -> None:
         """Publish, execute, open and close sessions inside handlers of both kinds, nested, with full queues."""
-        for capacity in (2, 1000):
+        for capacity in (3, 1000):
             async with self.running(make, capacity=capacity) as bus:
                 done = Recorder()
 
@@ -104,6 +104,8 @@ class ReentrancyClauses(BusClauses):
 
                 async def on_said(event: Said, done: Recorder = done) -> None:
                     if event.number:
+                        for _ in range(4):
+                            await bus.publish(Said(number=0))
                         await bus.execute(Ask("3"))
                         done.note(event)
 
@@ -273,7 +275,7 @@ class ReentrancyClauses(BusClauses):
                 await gate(event)
                 seen.note(await session.execute(AskMore("inside")))
 
-            session = bus.session("a")
+            session = bus.session("a", drain=self.patience)
             await session.__aenter__()
             session.register_event_handler(Said, work)
             session.register_command_handler(AskMore, answer)

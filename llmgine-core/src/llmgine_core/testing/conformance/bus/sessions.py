@@ -305,7 +305,7 @@ class SessionClauses(BusClauses):
         """While a session closes, new work from outside its handlers is refused with SessionClosedError."""
         async with self.running(make) as bus:
             gate = Gate()
-            session = bus.session()
+            session = bus.session(drain=self.patience)
             await session.__aenter__()
             session.register_event_handler(Said, gate)
             await session.publish(Said())
@@ -344,7 +344,7 @@ class SessionClauses(BusClauses):
         async with self.running(make) as bus:
             ends, gate = Recorder(), Gate()
             bus.register_event_handler(SessionEndEvent, ends)
-            session = bus.session()
+            session = bus.session(drain=self.patience)
             await session.__aenter__()
             session.register_event_handler(Said, gate)
             await session.publish(Said())

@@ -23,6 +23,16 @@ from llmgine_core.testing.conformance.clause import clause
 __all__ = ["StopClauses"]
 
 
+class TakesItsTime(Recorder):
+    """A handler that suspends a few times before it keeps what comes."""
+
+    async def __call__(self, message: Any) -> None:
+        """Keep what comes, after a while."""
+        for _ in range(20):
+            await anyio.lowlevel.checkpoint()
+        self.note(message)
+
+
 class StopClauses(BusClauses):
     """What `start` and `stop` promise."""
 
@@ -103,11 +113,10 @@ class StopClauses(BusClauses):
     @clause
     async def test_stop_5_drains(self, make: Make) -> None:
         """A stop finishes what was accepted, and what its handlers still publish and execute."""
-        bus, seen = make(), Recorder()
+        bus, seen = make(), TakesItsTime()
 
         async def chain(event: Said) -> None:
-            await anyio.lowlevel.checkpoint()
-            seen.note(event)
+            await seen(event)
             if event.number:
                 await bus.execute(Ask())
                 await bus.publish(Said(number=event.number - 1))
@@ -187,11 +196,12 @@ class StopClauses(BusClauses):
         await bus.publish(Said())
         await gate.entered.wait()
         await bus.publish(Said())
-        async with beside(self.stop, bus):
-            async with beside(bus.publish, Said()) as first, beside(bus.publish, Said()) as second:
+        async with beside(bus.publish, Said()) as first, beside(bus.publish, Said()) as second:
+            await settle()
+            async with beside(self.stop, bus):
                 await settle()
-            assert [type(error) for error in first + second] == [BusClosedError, BusClosedError]
-            gate.open.set()
+                assert [type(error) for error in first + second] == [BusClosedError, BusClosedError]
+                gate.open.set()
         assert (bus.stats().accepted, bus.stats().refused) == (2, 2)
 
     @clause
@@ -216,13 +226,19 @@ class StopClauses(BusClauses):
         await bus.start()
         await bus.publish(Said())
         await gate.entered.wait()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self.stop, bus)
+        scope = anyio.CancelScope()
+
+        async def give_up() -> None:
+            with scope:
+                await self.stop(bus)
+
+        async with beside(give_up):
             await settle()
-            tasks.cancel_scope.cancel()
-        with pytest.raises(BusClosedError):
-            await bus.publish(Said())
-        gate.open.set()
+            scope.cancel()
+            await settle()
+            with pytest.raises(BusClosedError):
+                await bus.publish(Said())
+            gate.open.set()
         await bus.stop()
         assert not gate.cancelled
         assert bus.stats().total.delivered == 1
@@ -230,7 +246,7 @@ class StopClauses(BusClauses):
     @clause
     async def test_stop_12_left_by_an_exception(self, make: Make) -> None:
         """Leaving the bus's block by an exception drains as usual and passes it unchanged."""
-        bus, seen, error = make(), Recorder(), ValueError("body")
+        bus, seen, error = make(), TakesItsTime(), ValueError("body")
         bus.register_event_handler(Said, seen)
         with pytest.raises(ValueError, match="body") as caught:  # noqa: PT012 - the body is what is tested
             async with bus:
@@ -242,13 +258,8 @@ class StopClauses(BusClauses):
     @clause
     async def test_stop_13_left_by_cancellation(self, make: Make) -> None:
         """Leaving the bus's block by cancellation drains as usual, shielded."""
-        bus, seen = make(), Recorder()
-
-        async def handle(event: Said) -> None:
-            await anyio.lowlevel.checkpoint()
-            seen.note(event)
-
-        bus.register_event_handler(Said, handle)
+        bus, seen = make(), TakesItsTime()
+        bus.register_event_handler(Said, seen)
         with anyio.CancelScope() as scope:
             async with bus:
                 await bus.publish(Said())
