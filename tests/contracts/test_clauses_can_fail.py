@@ -26,7 +26,8 @@ class Impatient(MessageBusConformance):
 def leaves(error: BaseException) -> Iterator[BaseException]:
     """An error, or what a group of them holds."""
     if isinstance(error, BaseExceptionGroup):
-        for each in error.exceptions:
+        group: Any = error
+        for each in group.exceptions:
             yield from leaves(each)
     else:
         yield error

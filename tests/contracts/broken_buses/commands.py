@@ -1,5 +1,8 @@
 """Buses that break what commands, streams and middleware promise."""
 
+# Who breaks a bus reaches into it.
+# pyright: reportPrivateUsage=false, reportUnknownArgumentType=false, reportUnknownLambdaType=false, reportUnknownVariableType=false
+
 import asyncio
 import contextvars
 from collections.abc import AsyncGenerator
@@ -22,7 +25,7 @@ from llmgine_core import (
     StopReport,
     current_message,
 )
-from tests.contracts.broken_buses.table import breaks
+from tests.contracts.broken_buses.table import breaks, spoil
 
 # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -196,7 +199,7 @@ class Meddles(MessageBus):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.above = self._engine.emit
-        self._engine.emit = self.say  # type: ignore[method-assign]
+        spoil(self._engine, emit=self.say)
 
     def say(self, event: Event) -> None:
         raise NotImplementedError
@@ -206,20 +209,20 @@ class Meddles(MessageBus):
 class TellsNothingOfCommands(MessageBus):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._engine.listens = lambda event_type, exactly=False: False  # type: ignore[method-assign]
+        spoil(self._engine, listens=lambda event_type, exactly=False: False)
 
 
 @breaks("COMMAND-19")
 class SaysThatAllIsWell(Meddles):
-    def say(self, event: Event) -> None:
+    def say(self, event: Any) -> None:
         well = isinstance(event, CommandResultEvent)
-        self.above(attrs.evolve(event, outcome=Outcome.OK) if well else event)  # type: ignore[call-arg]
+        self.above(attrs.evolve(event, outcome=Outcome.OK) if well else event)
 
 
 @breaks("COMMAND-20", "COMMAND-21")
 class TakesAnything(MessageBus):
     async def execute(self, command: Any, *, timeout: float | None = None) -> Any:
-        return await super().execute(command, timeout=timeout) if isinstance(command, Command) else None  # type: ignore[redundant-expr]
+        return await super().execute(command, timeout=timeout) if isinstance(command, Command) else None
 
     def register_command_handler(self, command_type: Any, handler: Any, **options: Any) -> Any:
         try:
@@ -330,7 +333,7 @@ class ForgetsReaders(MessageBus):
         def spawn(function: Any, *args: Any) -> None:
             above(function, *(contextvars.Context() if isinstance(arg, contextvars.Context) else arg for arg in args))
 
-        self._engine.spawn = spawn  # type: ignore[method-assign]
+        spoil(self._engine, spawn=spawn)
 
 
 # ── middleware ───────────────────────────────────────────────────────────────────────────────────────────────────────

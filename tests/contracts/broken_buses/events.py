@@ -1,5 +1,8 @@
 """Buses that break what events promise: who gets them, in which order, in which context."""
 
+# Who breaks a bus reaches into it.
+# pyright: reportPrivateUsage=false, reportUnknownArgumentType=false, reportUnknownLambdaType=false
+
 import contextvars
 from inspect import iscoroutinefunction
 from typing import Any
@@ -11,7 +14,7 @@ from llmgine_core._loop import run_in_context
 from llmgine_core._registry import Plan
 from llmgine_core.contracts import current_handling
 from tests.contracts.broken_buses.commands import Sticks
-from tests.contracts.broken_buses.table import WrapsHandlers, breaks, called
+from tests.contracts.broken_buses.table import WrapsHandlers, breaks, called, spoil
 
 # ── who gets an event ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -27,7 +30,7 @@ class ChangesPlans(MessageBus):
             plan = above(kind, scope)
             return Plan(self.changed(kind, plan.subscriptions), plan.generation)
 
-        self._engine.registry._make_plan = make_plan  # type: ignore[method-assign]
+        spoil(self._engine.registry, _make_plan=make_plan)
 
     def changed(self, kind: Any, subscriptions: tuple[Any, ...]) -> tuple[Any, ...]:
         raise NotImplementedError
@@ -121,7 +124,8 @@ class KeepsAllAlive(MessageBus):
 @breaks("EVENT-13")
 class UsesNoThreads(MessageBus):
     def register_event_handler(self, event_type: Any, handler: Any, **options: Any) -> Any:
-        return super().register_event_handler(event_type, handler, **{**options, "in_thread": False})
+        options.pop("in_thread", None)
+        return super().register_event_handler(event_type, handler, **options)
 
 
 @breaks("EVENT-14")
@@ -225,14 +229,15 @@ class AnswersWhenEventsAreHandled(MessageBus):
             await self.wait_idle()
             return await above(message, timeout, scope)
 
-        self._engine.find_at_once = lambda command, scope: None  # type: ignore[method-assign]
-        self._engine.execute = execute  # type: ignore[method-assign]
+        spoil(self._engine, find_at_once=lambda command, scope: None)
+        spoil(self._engine, execute=execute)
 
 
 @breaks("GROUP-1", "GROUP-2", "GROUP-3")
 class KnowsNoGroups(MessageBus):
     def register_event_handler(self, event_type: Any, handler: Any, **options: Any) -> Any:
-        return super().register_event_handler(event_type, handler, **{**options, "group": None})
+        options.pop("group", None)
+        return super().register_event_handler(event_type, handler, **options)
 
 
 # ── contexts ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -247,7 +252,7 @@ class ForgetsContexts(MessageBus):
         def put(event: Any, plan: Plan, context: contextvars.Context) -> None:
             above(event, plan, contextvars.Context())
 
-        self._engine._dispatcher.put = put  # type: ignore[method-assign]
+        spoil(self._engine._dispatcher, put=put)
 
 
 @breaks("CONTEXT-2")
@@ -285,7 +290,7 @@ class MeddlesWithFailures(MessageBus):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.above = self._engine._herald.failed
-        self._engine._herald.failed = self.failed  # type: ignore[method-assign]
+        spoil(self._engine._herald, failed=self.failed)
 
     def failed(self, subscription: Any, event: Any, attempts: int, error: BaseException) -> None:
         raise NotImplementedError
@@ -322,20 +327,21 @@ class DiesOfHandlersThatLeave(WrapsHandlers):
 class TellsNoStarts(MessageBus):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._engine._herald.started = lambda subscription, event: None  # type: ignore[method-assign]
+        spoil(self._engine._herald, started=lambda subscription, event: None)
 
 
 @breaks("FAILURE-5")
 class TellsTheDeaf(MessageBus):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._engine.listens = lambda event_type, exactly=False: True  # type: ignore[method-assign]
+        spoil(self._engine, listens=lambda event_type, exactly=False: True)
 
 
 @breaks("RETRY-1", "RETRY-2")
 class TriesOnce(MessageBus):
     def register_event_handler(self, event_type: Any, handler: Any, **options: Any) -> Any:
-        return super().register_event_handler(event_type, handler, **{**options, "retry": None})
+        options.pop("retry", None)
+        return super().register_event_handler(event_type, handler, **options)
 
 
 @breaks("LETTER-2")
@@ -367,7 +373,7 @@ class LeavesCoroutinesUndone(WrapsHandlers):
 class HidesDrops(MessageBus):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._engine._herald.dropped = lambda subscription, event, reason: None  # type: ignore[method-assign]
+        spoil(self._engine._herald, dropped=lambda subscription, event, reason: None)
 
 
 @breaks("BOUND-12")
@@ -381,4 +387,4 @@ class TellsOfDropsOfDrops(MessageBus):
             if isinstance(event, EventDroppedEvent):
                 self._engine._show(EventDroppedEvent(event.type_name, subscription.name, reason, 1))
 
-        self._engine._herald.dropped = dropped  # type: ignore[method-assign]
+        spoil(self._engine._herald, dropped=dropped)

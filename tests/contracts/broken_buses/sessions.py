@@ -1,5 +1,8 @@
 """Buses that break what sessions promise."""
 
+# Who breaks a bus reaches into it.
+# pyright: reportPrivateUsage=false, reportUnknownArgumentType=false, reportUnknownLambdaType=false
+
 from types import TracebackType
 from typing import Any
 
@@ -15,7 +18,7 @@ from llmgine_core import (
     current_message,
 )
 from tests.contracts.broken_buses.commands import Meddles
-from tests.contracts.broken_buses.table import OtherSessions, breaks
+from tests.contracts.broken_buses.table import OtherSessions, breaks, spoil
 
 # ── scope ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -25,7 +28,7 @@ class IgnoresCommandHandlersOfSessions(MessageBus):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         registry = self._engine.registry
-        registry.find_command = lambda kind, session_id: registry.bus.commands.get(kind)  # type: ignore[method-assign]
+        spoil(registry, find_command=lambda kind, session_id: registry.bus.commands.get(kind))
 
 
 @breaks("SESSION-2")
@@ -38,7 +41,7 @@ class ShowsSessionsEverything(MessageBus):
         def subscribe(event_type: Any, handler: Any, scope: Any, options: Any) -> Any:
             return above(event_type, handler, registry.bus, options)
 
-        registry.subscribe = subscribe  # type: ignore[method-assign]
+        spoil(registry, subscribe=subscribe)
 
 
 @breaks("SESSION-3")
@@ -46,7 +49,7 @@ class TakesForeignMessages(MessageBus):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         above = self._engine.complete
-        self._engine.complete = lambda message, scope: above(message, self._engine.registry.bus)  # type: ignore[method-assign]
+        spoil(self._engine, complete=lambda message, scope: above(message, self._engine.registry.bus))
 
 
 @breaks("SESSION-23")
@@ -100,7 +103,7 @@ class DrainsNoSession(MessageBus):
 class LeavesHandlersOfSessionsRunning(MessageBus):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._engine._dispatcher.cancel_scope = lambda subscriptions: None  # type: ignore[method-assign]
+        spoil(self._engine._dispatcher, cancel_scope=lambda subscriptions: None)
 
 
 class SwallowsWork(BusSession):
@@ -118,15 +121,15 @@ class SwallowsWorkOfTheClosed(OtherSessions):
 class KeepsHandlersOfTheClosed(MessageBus):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._engine.registry.seal = lambda scope: None  # type: ignore[method-assign]
-        self._engine.registry.end_scope = lambda scope: None  # type: ignore[method-assign]
+        spoil(self._engine.registry, seal=lambda scope: None)
+        spoil(self._engine.registry, end_scope=lambda scope: None)
 
 
 @breaks("SESSION-13")
 class RevivesSessionsThatEnd(MessageBus):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._engine.registry.seal = lambda scope: None  # type: ignore[method-assign]
+        spoil(self._engine.registry, seal=lambda scope: None)
 
 
 @breaks("SESSION-14")
@@ -184,14 +187,14 @@ class TakesWorkWhileItCloses(MessageBus):
             above(state, error)
             state.is_open = True
 
-        self._engine.close_soon = close_soon  # type: ignore[method-assign]
+        spoil(self._engine, close_soon=close_soon)
 
 
 @breaks("SESSION-19", "SESSION-22")
 class AdmitsAnybody(MessageBus):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._engine.admit = lambda scope: None  # type: ignore[method-assign]
+        spoil(self._engine, admit=lambda scope: None)
 
 
 class ClosesIfItIsTheLast(BusSession):
@@ -212,7 +215,7 @@ class ClosesTheLastFirst(OtherSessions):
 class OwnsNothing(MessageBus):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._engine.own = lambda work, session_id: None  # type: ignore[method-assign]
+        spoil(self._engine, own=lambda work, session_id: None)
 
 
 @breaks("OWNED-3")
@@ -225,7 +228,7 @@ class SchedulesForEver(MessageBus):
             self._engine.complete(event, scope)
             return above(event, delay, self._engine.registry.bus)
 
-        self._engine.schedule = schedule  # type: ignore[method-assign]
+        spoil(self._engine, schedule=schedule)
 
 
 @breaks("OWNED-4", "EXPECT-3")
@@ -237,7 +240,7 @@ class ExpectsForAll(MessageBus):
         def expect(event_type: Any, where: Any, timeout: float | None, scope: Any) -> Any:
             return above(event_type, where, timeout, self._engine.registry.bus)
 
-        self._engine.expect = expect  # type: ignore[method-assign]
+        spoil(self._engine, expect=expect)
 
 
 class LeavesTasks(BusSession):
