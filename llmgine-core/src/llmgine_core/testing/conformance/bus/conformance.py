@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from llmgine_core.testing.conformance.bus.bounds import BoundClauses
+from llmgine_core.testing.conformance.bus.closing import ClosingClauses
 from llmgine_core.testing.conformance.bus.commands import CommandClauses
 from llmgine_core.testing.conformance.bus.context import ContextClauses
 from llmgine_core.testing.conformance.bus.events import EventClauses
@@ -27,6 +28,7 @@ class MessageBusConformance(
     FailureClauses,
     ReentrancyClauses,
     SessionClauses,
+    ClosingClauses,
     OwnershipClauses,
     StopClauses,
     ContextClauses,
