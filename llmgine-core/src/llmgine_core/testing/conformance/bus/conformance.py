@@ -37,5 +37,6 @@ class MessageBusConformance(
     """Proves a message bus, clause by clause.
 
     Subclass it in a test module and give it a fixture `make`: what makes a bus, not started, of the options that it is
-    called with (`capacity` and `overflow`). Say with `capabilities` what the bus cannot do.
+    called with (`capacity` and `overflow`), and another one at each call. Say with `capabilities` what the bus cannot
+    do.
     """
