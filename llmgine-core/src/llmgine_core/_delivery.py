@@ -216,7 +216,7 @@ class Dispatcher:
     def put(self, event: Event, plan: Plan, context: contextvars.Context) -> None:
         """Owe the event to everybody in the plan; there must be room."""
         if not plan.count:
-            self.unmatched += 1
+            self.unmatched += not plan.is_shared
             return
         for subscription in plan.subscriptions:
             subscription.deliveries += 1
@@ -232,23 +232,26 @@ class Dispatcher:
         if not self._is_led:
             self._appoint()
 
-    @staticmethod
-    def _count_waiting(plan: Plan, session_id: str | None) -> None:
+    def _count_waiting(self, plan: Plan, session_id: str | None) -> None:
         for subscription in plan.subscriptions:
             if subscription.waiting is not None:
-                subscription.waiting[session_id] = subscription.waiting.get(session_id, 0) + 1
+                self._room.enter_lane(subscription, session_id)
 
     def drop(self, subscription: Subscription, event: Event) -> None:
         """Count an event for which there is no room."""
         subscription.deliveries += 1
         subscription.dropped += 1
         self._herald.dropped(subscription, event, "no room")
+        if subscription.is_watched:
+            self._note_end(subscription, event, "dropped")
 
     def fail(self, subscription: Subscription, event: Event, error: BaseException) -> None:
         """Count an event on which a subscription's filter failed."""
         subscription.deliveries += 1
         subscription.failed += 1
         self._herald.failed(subscription, event, 1, error)
+        if subscription.is_watched:
+            self._note_end(subscription, event, "failed")
 
     def drop_oldest(self, subscription: Subscription, session_id: str | None, *, own_lane: bool) -> bool:
         """Give up the delivery that has waited longest, to make room for one of `subscription` in that session.
@@ -293,7 +296,7 @@ class Dispatcher:
     def _give_up(self, subscription: Subscription, event: Event, how: str) -> None:
         """Count a delivery that waited as dropped, discarded or expired."""
         self._start(subscription, event.header.session_id)
-        self._settle(subscription, how)
+        self._settle(subscription, event, how)
         if how == "dropped":
             self._herald.dropped(subscription, event, "no room")
 
@@ -305,10 +308,17 @@ class Dispatcher:
         if subscription.waiting is not None:
             self._room.left_lane(subscription, session_id)
 
-    def _settle(self, subscription: Subscription, how: str) -> None:
+    def _settle(self, subscription: Subscription, event: Event, how: str) -> None:
         setattr(subscription, how, getattr(subscription, how) + 1)
         if subscription.session is not None:
             subscription.session.pending -= 1
+        if subscription.is_watched:
+            self._note_end(subscription, event, how)
+
+    def _note_end(self, subscription: Subscription, event: Event, how: str) -> None:
+        """Tell who waits for the end of a delivery, and let a subscription go that is withdrawn and owed no more."""
+        if subscription.receipts and (tell := subscription.receipts.pop(event.id, None)) is not None:
+            tell(how)
         if not subscription.alive:
             self._registry.retire(subscription)
 
@@ -400,7 +410,7 @@ class Dispatcher:
                 if subscription.waiting is not None:
                     room.left_lane(subscription, session_id)
                 if plan.expires is not None and _monotonic() >= plan.expires:
-                    self._settle(subscription, "expired")
+                    self._settle(subscription, event, "expired")
                     continue
                 # only the last may spoil the publisher's context, and only if it is not to be called in it again
                 said: Any
@@ -423,8 +433,8 @@ class Dispatcher:
                     subscription.delivered += 1
                     if subscription.session is not None:
                         subscription.session.pending -= 1
-                    if not subscription.alive:
-                        self._registry.retire(subscription)
+                    if subscription.is_watched:
+                        self._note_end(subscription, event, "delivered")
                     if tells:
                         self._herald.ended(subscription, event, "delivered", None, time.perf_counter() - began)
                     continue
@@ -524,7 +534,7 @@ class Dispatcher:
         self._start(subscription, lane.session_id)
         if type(context) is _Late:
             if _monotonic() >= context.expires:
-                self._settle(subscription, "expired")
+                self._settle(subscription, event, "expired")
                 self._idle.check()
                 return
             context = context.context
@@ -591,7 +601,7 @@ class Dispatcher:
         run.frame.end()
         if how == "failed" and error is not None:
             self._herald.failed(subscription, event, run.attempt, error)
-        self._settle(subscription, how)
+        self._settle(subscription, event, how)
         if run.began:
             self._herald.ended(subscription, event, how, error, time.perf_counter() - run.began)
         if self._idle.waiting:

@@ -30,6 +30,11 @@ class EventLoop:
         self._owned: set[Any] = set()
 
     @property
+    def backend(self) -> str:
+        """Whose it is: `asyncio` or `trio`."""
+        return "trio" if self._trio else "asyncio"
+
+    @property
     def thread(self) -> int:
         """The identity of the loop's thread."""
         return self._thread

@@ -9,7 +9,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from types import CoroutineType
-from typing import Any, NoReturn, cast, get_args
+from typing import Any, NoReturn, Protocol, cast, get_args
 
 import attrs
 
@@ -22,6 +22,7 @@ __all__ = [
     "DEFAULTS",
     "CommandHandler",
     "HandlerRegistry",
+    "Interest",
     "Options",
     "Plan",
     "Subscription",
@@ -165,6 +166,9 @@ class Subscription:
         session: the same, if that is a session.
         options: what else was asked.
         alive: whether it is still called.
+        is_watched: whether more is to be done when a delivery is over than to count it: it is withdrawn, or a receipt
+            is wanted.
+        receipts: of a group that is shared with other buses: by event id, what is told how the delivery ended.
         lanes: where its handler is busy, by session: what waits behind it.
         waiting: how many of its deliveries have not started, by session; counted only where `capacity` bounds them.
         members: of a group, its members.
@@ -184,9 +188,11 @@ class Subscription:
         "expired",
         "failed",
         "handler",
+        "is_watched",
         "lanes",
         "members",
         "options",
+        "receipts",
         "scope",
         "session",
         "suspends",
@@ -215,6 +221,8 @@ class Subscription:
         self.session: Scope | None = None if scope.id is None else scope
         self.options: Options = options
         self.alive: bool = True
+        self.is_watched: bool = False
+        self.receipts: dict[str, Callable[[str], None]] | None = None
         self.lanes: dict[str | None, Any] = {}
         self.waiting: dict[str | None, int] | None = None if options.capacity is None else {}
         self.members: deque[Member] | None = None
@@ -307,6 +315,7 @@ class Plan:
         is_filtered: whether some take only what passes their filter.
         is_bounded: whether some have a capacity of their own.
         is_special: whether it takes more than a look at the bus's capacity to accept an event for them.
+        is_shared: whether a group here matches, too, that is shared with other buses: the transport brings it its own.
         expires: when deliveries that have not begun expire, on the monotonic clock.
         generation: the state of the bus's own registrations that it was made for.
     """
@@ -317,6 +326,7 @@ class Plan:
         "generation",
         "is_bounded",
         "is_filtered",
+        "is_shared",
         "is_special",
         "session",
         "session_count",
@@ -324,7 +334,12 @@ class Plan:
     )
 
     def __init__(
-        self, subscriptions: tuple[Subscription, ...], generation: int = -1, expires: float | None = None
+        self,
+        subscriptions: tuple[Subscription, ...],
+        generation: int = -1,
+        *,
+        expires: float | None = None,
+        is_shared: bool = False,
     ) -> None:
         own = [s.session for s in subscriptions if s.session is not None]
         self.subscriptions: tuple[Subscription, ...] = subscriptions
@@ -334,8 +349,33 @@ class Plan:
         self.is_filtered: bool = any(s.options.where is not None for s in subscriptions)
         self.is_bounded: bool = any(s.options.capacity is not None for s in subscriptions)
         self.is_special: bool = self.is_filtered or self.is_bounded
+        self.is_shared: bool = is_shared
         self.expires: float | None = expires
         self.generation: int = generation
+
+
+class Interest(Protocol):
+    """Who must know which commands and groups the bus has handlers for."""
+
+    def serve(self, command_type: type[Message], /) -> None:
+        """There is a handler of the bus for commands of this type."""
+        ...
+
+    def unserve(self, command_type: type[Message], /) -> None:
+        """There is none any more."""
+        ...
+
+    def join(self, group: Subscription, /) -> None:
+        """The bus has members in this group.
+
+        Raises:
+            DuplicateHandlerError: other buses' members see another type, or have another filter.
+        """
+        ...
+
+    def leave(self, group: Subscription, /) -> None:
+        """It has none any more."""
+        ...
 
 
 class HandlerRegistry:
@@ -345,6 +385,9 @@ class HandlerRegistry:
         threads: where handlers run that would block the loop.
         discard: gives up what waits for a subscription that has been withdrawn.
         noticed: called when the first subscription to a type comes or the last one goes.
+
+    Attributes:
+        interest: who must know of the bus's own command handlers and groups, since they are shared with other buses.
     """
 
     def __init__(
@@ -354,6 +397,7 @@ class HandlerRegistry:
         noticed: Callable[[type[Event]], None],
     ) -> None:
         self._threads, self._discard, self._noticed = threads, discard, noticed
+        self.interest: Interest | None = None
         self.bus: Scope = Scope(None)
         self.listening: dict[str | None, Scope] = {}  # open sessions that have event handlers of their own
         self.answering: dict[str | None, Scope] = {}  # open sessions that have command handlers of their own
@@ -383,6 +427,8 @@ class HandlerRegistry:
         registration = scope.commands[origin] = CommandHandler(origin, handler, timeout, scope, self)
         if scope.id is not None:
             self.answering[scope.id] = scope
+        elif self.interest is not None:
+            self.interest.serve(origin)
         return registration
 
     def remove_command(self, registration: CommandHandler) -> None:
@@ -390,6 +436,8 @@ class HandlerRegistry:
         scope, kind = registration.scope, registration.command_type
         if scope.commands.get(kind) is registration:
             del scope.commands[kind]
+            if scope.id is None and self.interest is not None:
+                self.interest.unserve(kind)
 
     def find_command(self, kind: type[Message], session_id: str | None) -> CommandHandler | None:
         """The handler of the command's session, else the bus's."""
@@ -441,6 +489,10 @@ class HandlerRegistry:
             rotation = _Rotation(members)
             group = Subscription(self, event_type, rotation, rotation, suspends, scope, options, next(self._serial))
             group.members = members
+            if self._shares(group):
+                assert self.interest is not None
+                self.interest.join(group)
+                group.receipts, group.is_watched = {}, True
             self._groups[scope.id, name] = group
             members.append(Member(group, call))
             self._add(group)
@@ -452,6 +504,20 @@ class HandlerRegistry:
         member = Member(group, call)
         group.members.append(member)
         return member
+
+    def _shares(self, subscription: Subscription) -> bool:
+        """Whether it is a group whose members may be on other buses, too."""
+        is_group = subscription.options.group is not None
+        return is_group and subscription.session is None and self.interest is not None
+
+    def shared_groups(self) -> list[Subscription]:
+        """The groups whose members may be on other buses, too."""
+        return [group for group in self._groups.values() if self._shares(group)]
+
+    def shared_group(self, name: str) -> Subscription | None:
+        """The group of that name, if it has members here."""
+        group = self._groups.get((None, name))
+        return group if group is not None and self._shares(group) else None
 
     def _add(self, subscription: Subscription) -> Subscription:
         scope, kind = subscription.scope, subscription.event_type
@@ -474,10 +540,13 @@ class HandlerRegistry:
 
     def _let_go(self, subscription: Subscription) -> None:
         scope, kind, group = subscription.scope, subscription.event_type, subscription.options.group
-        subscription.alive = False
+        subscription.alive, subscription.is_watched = False, True
         self._forget_plans(scope)
         if group is not None:
             del self._groups[scope.id, group]
+            if self._shares(subscription):
+                assert self.interest is not None
+                self.interest.leave(subscription)
         self._subscribers[kind] -= 1
         if not self._subscribers[kind]:
             del self._subscribers[kind]
@@ -513,7 +582,8 @@ class HandlerRegistry:
         scopes = (self.bus,) if scope is self.bus else (self.bus, scope)
         found = [s for each in scopes for s in each.subscriptions if issubclass(kind, s.event_type)]
         found.sort(key=_by_serial)
-        return Plan(tuple(found), self._generation)
+        kept = [s for s in found if not self._shares(s)]
+        return Plan(tuple(kept), self._generation, is_shared=len(kept) < len(found))
 
     def named(self, name: str) -> Subscription | None:
         """The living subscription of that name in `stats()`."""

@@ -4,9 +4,11 @@ from llmgine_core.contracts.bus import (
     BusStats,
     DeadLetter,
     DeliveryStats,
+    Durability,
     Health,
     Overflow,
     StopReport,
+    TransportCapabilities,
 )
 from llmgine_core.contracts.chat import (
     ChatMessage,
@@ -86,6 +88,7 @@ __all__ = [
     "Command",
     "DeadLetter",
     "DeliveryStats",
+    "Durability",
     "ErrorInfo",
     "Event",
     "FinishReason",
@@ -124,6 +127,7 @@ __all__ = [
     "ToolOutcome",
     "ToolResult",
     "ToolResultPart",
+    "TransportCapabilities",
     "TurnCompleted",
     "TurnResult",
     "TurnStreamEvent",
