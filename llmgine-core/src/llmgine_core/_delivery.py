@@ -242,7 +242,7 @@ class Dispatcher:
         subscription.deliveries += 1
         subscription.dropped += 1
         self._herald.dropped(subscription, event, "no room")
-        if subscription.is_watched:
+        if not subscription.is_plain:
             self._note_end(subscription, event, "dropped")
 
     def fail(self, subscription: Subscription, event: Event, error: BaseException) -> None:
@@ -250,7 +250,7 @@ class Dispatcher:
         subscription.deliveries += 1
         subscription.failed += 1
         self._herald.failed(subscription, event, 1, error)
-        if subscription.is_watched:
+        if not subscription.is_plain:
             self._note_end(subscription, event, "failed")
 
     def drop_oldest(self, subscription: Subscription, session_id: str | None, *, own_lane: bool) -> bool:
@@ -312,7 +312,7 @@ class Dispatcher:
         setattr(subscription, how, getattr(subscription, how) + 1)
         if subscription.session is not None:
             subscription.session.pending -= 1
-        if subscription.is_watched:
+        if not subscription.is_plain:
             self._note_end(subscription, event, how)
 
     def _note_end(self, subscription: Subscription, event: Event, how: str) -> None:
@@ -388,37 +388,28 @@ class Dispatcher:
             context = ingress.popleft()
             count = plan.count
             budget -= count
-            session_id = event.header.session_id
+            frame = DeliveryFrame()
+            frame.message, frame.owner = event, owner
             above = context.get(current_handling)
-            frame = DeliveryFrame(event, None if above is None else still_handled(above), owner)
+            if above is not None:
+                frame.above = still_handled(above)
             context.run(_set_current, frame)
             tells = self.tells and type(event) not in RUNTIME_EVENTS
+            expires = plan.expires is not None
             index = 0
             for subscription in plan.subscriptions:
                 index += 1
-                if not subscription.alive:  # withdrawn by a handler of this very event
-                    self._give_up(subscription, event, "discarded")
-                    continue
-                if subscription.lanes and (lane := subscription.lanes.get(session_id)) is not None:
-                    own = context if count == 1 else context.copy()
-                    lane.queue.append(event)
-                    lane.queue.append(own if plan.expires is None else _Late(own, plan.expires))
-                    continue
-                room.queued -= 1
-                if gate.waiting:
-                    gate.let_in()
-                if subscription.waiting is not None:
-                    room.left_lane(subscription, session_id)
-                if plan.expires is not None and _monotonic() >= plan.expires:
-                    self._settle(subscription, event, "expired")
+                if subscription.is_plain and not subscription.lanes and not expires:
+                    room.queued -= 1
+                elif not self._may_begin(subscription, event, plan, context):
                     continue
                 # only the last may spoil the publisher's context, and only if it is not to be called in it again
-                said: Any
-                own = context if index == count and subscription.options.retry.attempts == 1 else context.copy()
+                own = context if index == count and subscription.is_plain else context.copy()
                 began = 0.0
                 if tells:
                     self._herald.started(subscription, event)
                     began = time.perf_counter()
+                said: Any
                 if subscription.suspends:
                     said = own.run(send, (subscription.call, event))
                 else:
@@ -433,7 +424,7 @@ class Dispatcher:
                     subscription.delivered += 1
                     if subscription.session is not None:
                         subscription.session.pending -= 1
-                    if subscription.is_watched:
+                    if not subscription.is_plain:
                         self._note_end(subscription, event, "delivered")
                     if tells:
                         self._herald.ended(subscription, event, "delivered", None, time.perf_counter() - began)
@@ -448,16 +439,37 @@ class Dispatcher:
                     continue
                 if index < count:  # the next leader goes on with the others
                     ingress.extendleft((context, Plan(plan.subscriptions[index:], expires=plan.expires), event))
+                if gate.waiting:
+                    gate.let_in()
                 if interrupts:
                     raise said.error
-                self._open_lane(worker, run, session_id)
+                self._open_lane(worker, run, event.header.session_id)
                 return True
+            if gate.waiting:
+                gate.let_in()
             frame.over = True
             if frame.above is not None:
                 frame.end()
         if self._idle.waiting:
             self._idle.check()
         return False
+
+    def _may_begin(self, subscription: Subscription, event: Event, plan: Plan, context: contextvars.Context) -> bool:
+        """Count a delivery as begun, unless it is too late for it or has to wait in its lane."""
+        session_id = event.header.session_id
+        if not subscription.alive:  # withdrawn by a handler of this very event
+            self._give_up(subscription, event, "discarded")
+            return False
+        if (lane := subscription.lanes.get(session_id)) is not None:
+            own = context if plan.count == 1 else context.copy()
+            lane.queue.append(event)
+            lane.queue.append(own if plan.expires is None else _Late(own, plan.expires))
+            return False
+        self._start(subscription, session_id)
+        if plan.expires is not None and _monotonic() >= plan.expires:
+            self._settle(subscription, event, "expired")
+            return False
+        return True
 
     # following
 
@@ -538,7 +550,8 @@ class Dispatcher:
                 self._idle.check()
                 return
             context = context.context
-        frame = DeliveryFrame(event, still_handled(context.get(current_handling)), self._owner)
+        frame = DeliveryFrame.below(still_handled(context.get(current_handling)), event)
+        frame.owner = self._owner
         context.run(_set_current, frame)
         tells = self.tells and type(event) not in RUNTIME_EVENTS
         if tells:

@@ -76,7 +76,10 @@ class Engine:
     Attributes:
         state: `new`, `starting`, `running`, `stopping`, `stopped`.
         takes_events: whether an event can be accepted on the spot: the bus runs, without middleware or other buses.
-        takes_commands: whether a command can be answered without ado: besides, nobody listens to commands.
+        takes_commands: whether a command can be answered without ado: the bus runs, without middleware, on a loop that
+            can cancel tasks.
+        tells_commands: whether somebody listens to commands.
+        bus_commands: the command handlers of the bus itself.
         running: the commands that are being answered.
         sessions: the open sessions.
     """
@@ -85,9 +88,10 @@ class Engine:
         self.state: str = "new"
         self.takes_events: bool = False
         self.takes_commands: bool = False
+        self.tells_commands: bool = False
         self._watched = False
-        self._commands: set[type[Message]] = set()  # types that have been seen to be commands
-        self._events: set[type[Message]] = set()
+        self._heard: dict[type[Event], bool] = {}  # who listens to what, as far as it was asked
+        self._events: set[type[Message]] = set()  # types that have been seen to be events
         self.sessions: dict[str, SessionState] = {}
         self.running: set[Call] = set()
         self.streams: set[AnswerStream[Any]] = set()
@@ -102,6 +106,7 @@ class Engine:
         self.idle: Idle = Idle()
         self.room: Room = Room(capacity, overflow)
         self.registry: HandlerRegistry = HandlerRegistry(self.threads, self._discard, self._notice)
+        self.bus_commands: dict[type[Message], CommandHandler] = self.registry.bus.commands
         self.link: Link = Link(self, transport)
         if not self.link.is_direct:
             self.registry.interest = self.link
@@ -186,9 +191,10 @@ class Engine:
     def _adjust(self) -> None:
         """Say anew what can be done without ado, whenever something changes that it depends on."""
         plain = self.state == "running" and not self._middleware
-        hears_commands = self.listens(events.CommandStartedEvent) or self.listens(events.CommandResultEvent)
         self.takes_events = plain and self.link.is_direct
-        self.takes_commands = plain and not hears_commands and self.loop.interrupts_tasks
+        self.takes_commands = plain and self.loop.interrupts_tasks
+        self._heard.clear()
+        self.tells_commands = self.listens(events.CommandStartedEvent) or self.listens(events.CommandResultEvent)
         self._dispatcher.tells = self.listens(events.EventHandlerStartEvent) or self.listens(
             events.EventHandlerResultEvent
         )
@@ -199,6 +205,8 @@ class Engine:
     def _notice(self, event_type: type[Event]) -> None:
         if event_type is Event or event_type.__module__ == events.__name__:
             self._adjust()
+        else:
+            self._heard.clear()
 
     async def stop(self, drain: float) -> StopReport:
         """Take no more work, finish what was accepted, cancel the rest."""
@@ -330,26 +338,27 @@ class Engine:
 
     def find_at_once(self, command: Message, scope: Scope) -> CommandHandler | None:
         """The handler of a command that can be answered without ado, its header completed; None if it cannot."""
-        if not scope.is_open:
-            return None
-        kind = type(command)
-        if kind not in self._commands:  # asking a class with a metaclass costs as much as finding the handler
-            if not isinstance(command, _COMMAND):
-                return None
-            self._commands.add(kind)
-        if command.header is NOTHING_SAID and current_handling.get() is None:  # the rest of `_address` is for others
-            set_header(command, scope.header)
-        elif not self._address(command, scope):
+        if not scope.is_open or not self._address(command, scope):
             return None
         header = command.header
         if header.deadline is not None:
             return None
-        session_id = header.session_id
-        if session_id is None:
-            found = self.registry.bus.commands.get(kind)
-        else:
-            found = self.registry.find_command(kind, session_id)
-        return found if found is not None and found.timeout is None else None
+        found = self.registry.find_command(type(command), header.session_id)
+        return found if found is not None and found.is_plain else None
+
+    async def tell_of(self, call: Call, registration: CommandHandler) -> Any:
+        """Await the handler of a command, and say when it starts and how it ends."""
+        command: Any = call.message
+        tells = CommandTeller(self.tell, self.listens, command, registration)
+        tells.started()
+        try:
+            answer = await registration.handler(command)
+        except BaseException as error:
+            reason = call.refused(error) or error
+            tells.ended(outcome_of(reason), None, reason)
+            raise
+        tells.ended(Outcome.OK, answer)
+        return answer
 
     def own(self, work: Work, session_id: str | None) -> SessionState | None:
         """Let work end with the session that it is done for; returns the session, from which it must be taken again.
@@ -374,7 +383,7 @@ class Engine:
         seconds = seconds_left(command, timeout)
         if seconds is not None and timeout is not None:
             _set_deadline(command, seconds)
-        call = Call(command, current_handling.get(), self, None)
+        call = Call.of(self, command)
         answer = functools.partial(self._answer, scope, call)
         return await self._see_through(call, seconds, self._through_middleware(command, answer))
 
@@ -382,7 +391,7 @@ class Engine:
         """Have a command of another bus answered by the handler here; middleware is for the bus that asks."""
         self.admit(self.registry.bus)
         self.complete(command, self.registry.bus)
-        call = Call(command, None, self, None)
+        call = Call.of(self, command)
         return await self._see_through(call, seconds_left(command), self._handle(self._find(command), call, command))
 
     async def _see_through(self, call: Call, seconds: float | None, work: Coroutine[Any, Any, Any]) -> Any:
@@ -407,7 +416,7 @@ class Engine:
         own_time = nullcontext() if registration.timeout is None else anyio.move_on_after(registration.timeout)
         tells.started()
         try:
-            with own_time, in_frame(Frame(command, current_handling.get(), self)):
+            with own_time, in_frame(Frame.of(self, command)):
                 answer = await registration.handler(command)
                 tells.ended(Outcome.OK, answer)
                 return answer
@@ -463,7 +472,7 @@ class Engine:
             tellers.append(CommandTeller(self.emit, self.listens, command, registration))
             running.enter_context(self._working(stream, self.streams, command))
             tellers[0].started()
-            frame = in_frame(Frame(command, current_handling.get(), self))
+            frame = in_frame(Frame.of(self, command))
             try:
                 generator = registration.handler(command)
             except BaseException as error:  # it takes other parameters, say
@@ -560,7 +569,7 @@ class Engine:
             while True:
                 self.admit(scope)  # the bus or the session may have ended meanwhile
                 plan, faults = self._sieve(self._plan(event, group), event)
-                verdict = self.room.judge(plan, event.session_id, turn=turn, urgent=urgent)
+                verdict = self.room.judge(plan, event.session_id, turn=turn, urgent=urgent, refuses=is_own)
                 if verdict.gate is None:
                     break
                 if turn is not None:
@@ -664,6 +673,19 @@ class Engine:
             except RuntimeError:  # the loop ended without a stop of the bus; nobody is left to hear of it
                 self._refused += 1
 
+    def tell(self, event: Event) -> None:
+        """`emit` for an event whose header is complete, on the loop."""
+        header, room = event.header, self.room
+        plan = self.registry.plan(type(event), header.session_id)
+        is_special = plan.is_special or room.gate.waiting or room.queued + plan.count > room.capacity
+        if is_special or not self.takes_events:
+            self.emit(event)
+            return
+        self._accepted += 1
+        if self._watched:
+            self._show(event)
+        self._dispatcher.put(event, plan, _copy_context())
+
     def _emit_here(self, event: Event) -> None:
         plan, faults = self._sieve(self.registry.plan(type(event), event.session_id), event)
         self._accepted += 1
@@ -687,9 +709,10 @@ class Engine:
         """Whether anybody would see an event of this type."""
         if exactly:
             return self.registry.subscribed_exactly(event_type)
-        if self._taps or self.registry.subscribed(event_type):
-            return True
-        return any(expectation.concerns(event_type) for expectation in list(self._expectations))
+        heard = self._heard.get(event_type)
+        if heard is None:
+            heard = self._heard[event_type] = bool(self._taps) or self.registry.subscribed(event_type)
+        return heard or any(expectation.concerns(event_type) for expectation in list(self._expectations))
 
     def _show(self, event: Event) -> None:
         for tap in list(self._taps):

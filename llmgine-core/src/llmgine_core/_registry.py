@@ -105,12 +105,21 @@ def check_overflow(overflow: str) -> None:
 
 @attrs.define(eq=False)
 class CommandHandler:
-    """A command handler's registration."""
+    """A command handler's registration.
+
+    Attributes:
+        command_type: what it answers.
+        handler: what was registered.
+        timeout: seconds that it may take.
+        scope: where it is registered.
+        is_plain: whether it takes no more than to await the handler.
+    """
 
     command_type: type[Message]
     handler: Callable[[Any], Any]
     timeout: float | None
     scope: Scope
+    is_plain: bool
     _registry: HandlerRegistry = attrs.field(repr=False)
 
     @property
@@ -166,8 +175,8 @@ class Subscription:
         session: the same, if that is a session.
         options: what else was asked.
         alive: whether it is still called.
-        is_watched: whether more is to be done when a delivery is over than to count it: it is withdrawn, or a receipt
-            is wanted.
+        is_plain: whether there is no more to do about a delivery than to call the handler and to count: it is
+            registered, has one attempt and lanes without bounds, and nobody wants a receipt.
         receipts: of a group that is shared with other buses: by event id, what is told how the delivery ended.
         lanes: where its handler is busy, by session: what waits behind it.
         waiting: how many of its deliveries have not started, by session; counted only where `capacity` bounds them.
@@ -188,7 +197,7 @@ class Subscription:
         "expired",
         "failed",
         "handler",
-        "is_watched",
+        "is_plain",
         "lanes",
         "members",
         "options",
@@ -221,7 +230,7 @@ class Subscription:
         self.session: Scope | None = None if scope.id is None else scope
         self.options: Options = options
         self.alive: bool = True
-        self.is_watched: bool = False
+        self.is_plain: bool = options.capacity is None and options.retry.attempts == 1
         self.receipts: dict[str, Callable[[str], None]] | None = None
         self.lanes: dict[str | None, Any] = {}
         self.waiting: dict[str | None, int] | None = None if options.capacity is None else {}
@@ -424,7 +433,8 @@ class HandlerRegistry:
         _check_command_handler(origin, handler)
         if (known := scope.commands.get(origin)) is not None:
             raise DuplicateHandlerError(origin.__qualname__, _where(scope), known.name)
-        registration = scope.commands[origin] = CommandHandler(origin, handler, timeout, scope, self)
+        is_plain = timeout is None and issubclass(origin, Command)
+        registration = scope.commands[origin] = CommandHandler(origin, handler, timeout, scope, is_plain, self)
         if scope.id is not None:
             self.answering[scope.id] = scope
         elif self.interest is not None:
@@ -492,7 +502,7 @@ class HandlerRegistry:
             if self._shares(group):
                 assert self.interest is not None
                 self.interest.join(group)
-                group.receipts, group.is_watched = {}, True
+                group.receipts, group.is_plain = {}, False
             self._groups[scope.id, name] = group
             members.append(Member(group, call))
             self._add(group)
@@ -540,7 +550,7 @@ class HandlerRegistry:
 
     def _let_go(self, subscription: Subscription) -> None:
         scope, kind, group = subscription.scope, subscription.event_type, subscription.options.group
-        subscription.alive, subscription.is_watched = False, True
+        subscription.alive = subscription.is_plain = False
         self._forget_plans(scope)
         if group is not None:
             del self._groups[scope.id, group]

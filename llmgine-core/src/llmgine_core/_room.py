@@ -148,7 +148,9 @@ class Room:
         """Whether deliveries of this subscription may be given up for newer ones."""
         return (subscription.options.overflow or self.overflow) == "drop_oldest"
 
-    def judge(self, plan: Plan, session_id: str | None, *, turn: Gate | None, urgent: bool) -> Verdict:
+    def judge(
+        self, plan: Plan, session_id: str | None, *, turn: Gate | None, urgent: bool, refuses: bool = True
+    ) -> Verdict:
         """What is to be done with an event.
 
         Args:
@@ -156,6 +158,7 @@ class Room:
             session_id: its session.
             turn: the gate at which it has waited, if its turn has just come there.
             urgent: whether it must not wait, being published below an event handler.
+            refuses: whether there is a publisher to be refused; if not, an event waits where it would be.
 
         Raises:
             QueueFullError: a subscription's policy says so, or the reserve of what must not wait is used up.
@@ -166,6 +169,8 @@ class Room:
         full: dict[Overflow, list[tuple[Subscription, bool]]] = {}
         for subscription in plan.subscriptions:
             policy = subscription.options.overflow or self.overflow
+            if policy == "raise" and not refuses:
+                policy = "wait"
             lane_is_full = self._must_wait_for_lane(subscription, session_id, turn)
             must_queue = policy == "wait" and turn is not self.gate and bool(self.gate.waiting)
             if is_full or lane_is_full or must_queue:

@@ -33,6 +33,7 @@ class Scope:
 
     Attributes:
         id: the session's id; None for the bus.
+        known_header: `header`, once it has been asked for.
         is_open: whether work may come from anywhere; always true of the bus, whose own state says more.
         pending: deliveries that the session's own handlers are owed; not counted for the bus.
         commands: the command handlers registered here.
@@ -40,11 +41,11 @@ class Scope:
         plans: who gets an event of which type; made when first needed.
     """
 
-    __slots__ = ("_header", "commands", "id", "is_open", "pending", "plans", "subscriptions")
+    __slots__ = ("commands", "id", "is_open", "known_header", "pending", "plans", "subscriptions")
 
     def __init__(self, id: str | None) -> None:
         self.id: str | None = id
-        self._header: Header | None = None
+        self.known_header: Header | None = None
         self.is_open: bool = True
         self.pending: int = 0
         self.commands: dict[type[Message], CommandHandler] = {}
@@ -54,9 +55,9 @@ class Scope:
     @property
     def header(self) -> Header:
         """The header of messages sent from here that say nothing themselves and have no cause."""
-        if self._header is None:
-            self._header = session_header(self.id)
-        return self._header
+        if self.known_header is None:
+            self.known_header = session_header(self.id)
+        return self.known_header
 
     def check(self, frame: Frame | None) -> None:
         """Refuse new work if the scope takes none from a caller who stands there; the bus's own scope always does."""

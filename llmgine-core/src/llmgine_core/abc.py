@@ -430,7 +430,8 @@ class Endpoint(Protocol):
     async def receive(self, event: Event, *, ttl: float | None = None) -> None:
         """Owe an event of another bus to everybody here who subscribed, but not to groups.
 
-        Returns when there was room for it. One that has come before, within the last 10,000, is let go.
+        Returns when there was room for it, also where a subscription's policy is `raise`: there is no publisher here to
+        be refused. One that has come before, within the last 10,000, is let go.
 
         Args:
             event: the event.
@@ -438,7 +439,6 @@ class Endpoint(Protocol):
 
         Raises:
             BusClosedError: the bus does not run, or stops.
-            QueueFullError: a subscription's policy is `raise`, and there is no room.
         """
         ...
 
@@ -458,7 +458,6 @@ class Endpoint(Protocol):
 
         Raises:
             BusClosedError: the bus does not run, or stops.
-            QueueFullError: the group's policy is `raise`, and there is no room.
         """
         ...
 

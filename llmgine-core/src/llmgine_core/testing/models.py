@@ -1,8 +1,4 @@
-"""What tests of applications and plugins need: a scripted model and a handler that remembers.
-
-For an application with exactly the plugins that a test names, give `ApplicationBootstrap` the argument
-`discover=False`.
-"""
+"""A model that says what a test tells it to."""
 
 from __future__ import annotations
 
@@ -24,9 +20,8 @@ from llmgine_core.contracts import (
     Usage,
 )
 from llmgine_core.errors import LanguageModelError
-from llmgine_core.observability import EventRecord, ObservabilityEventHandler
 
-__all__ = ["Answer", "RecordingEventHandler", "ScriptedModel"]
+__all__ = ["Answer", "ScriptedModel"]
 
 Answer = str | ToolCall | Sequence[ToolCall] | ChatMessage | Exception | Callable[[LLMRequest], "Answer"]
 """What a scripted model says: words, calls, a whole message, an error to raise, or a function of the request."""
@@ -97,27 +92,3 @@ async def _steps(response: LLMResponse) -> AsyncGenerator[LLMStreamEvent]:
     for number, call in enumerate(response.message.tool_calls):
         yield LLMToolCallDelta(number, call.id, call.name, call.arguments)
     yield LLMCompleted(response)
-
-
-class RecordingEventHandler(ObservabilityEventHandler):
-    """An observability handler that keeps every record.
-
-    Attributes:
-        records: what was exported, in order; complete after `flush` or the application's end.
-    """
-
-    def __init__(self, *, name: str = "recording") -> None:
-        super().__init__(name=name)
-        self.records: list[EventRecord] = []
-
-    def export(self, batch: Sequence[EventRecord]) -> None:
-        """Keep the records."""
-        self.records.extend(batch)
-
-    def types(self) -> list[str]:
-        """The type names of the records."""
-        return [record.type for record in self.records]
-
-    def of_type(self, type_name: str) -> list[EventRecord]:
-        """The records of one type."""
-        return [record for record in self.records if record.type == type_name]
