@@ -29,6 +29,7 @@ from llmgine_core.contracts.llm import (
     LLMStreamEvent,
     LLMTextDelta,
     LLMToolCallDelta,
+    LLMUnknownEvent,
     StreamGenerateCommand,
     Usage,
 )
@@ -65,6 +66,7 @@ from llmgine_core.contracts.turns import (
     ApproveToolCall,
     ErrorInfo,
     Outcome,
+    OutputType,
     Retry,
     RunTurn,
     StoppedBy,
@@ -75,6 +77,8 @@ from llmgine_core.contracts.turns import (
     TurnTextDelta,
     TurnToolCall,
     TurnToolResult,
+    TurnUnknownEvent,
+    UnknownType,
 )
 
 __all__ = [
@@ -101,8 +105,10 @@ __all__ = [
     "LLMStreamEvent",
     "LLMTextDelta",
     "LLMToolCallDelta",
+    "LLMUnknownEvent",
     "Message",
     "Outcome",
+    "OutputType",
     "Overflow",
     "Part",
     "ReasoningPart",
@@ -130,7 +136,9 @@ __all__ = [
     "TurnTextDelta",
     "TurnToolCall",
     "TurnToolResult",
+    "TurnUnknownEvent",
     "UnknownPart",
+    "UnknownType",
     "Usage",
     "content",
     "content_fields",
