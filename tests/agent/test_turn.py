@@ -22,10 +22,12 @@ from llmgine_core import (
     StreamTurn,
     ToolCall,
     ToolOutcome,
+    ToolSchemaError,
     TurnCompleted,
     TurnTextDelta,
     TurnToolCall,
     TurnToolResult,
+    UnknownType,
     Usage,
 )
 from llmgine_core.testing import Answer, RecordingEventHandler, ScriptedModel
@@ -271,6 +273,15 @@ async def test_an_answer_that_never_fits_is_an_error_that_names_the_faults() -> 
         with pytest.raises(LanguageModelError, match=r"the answer is no Invoice: .*total"):
             await session.execute(RunTurn("Which invoice?", output=Invoice))
         assert await history(app, "s") == []
+
+
+async def test_a_type_that_is_not_imported_here_is_refused_by_name() -> None:
+    """A turn that was asked for elsewhere may name a class that this process does not have."""
+    bootstrap, model = application("never asked")
+    async with bootstrap as app, app.session() as session:
+        with pytest.raises(ToolSchemaError, match="shop:Invoice cannot be a tool: no type of that name is imported"):
+            await session.execute(RunTurn("Which invoice?", output=UnknownType("shop:Invoice")))
+    assert model.requests == []
 
 
 async def test_without_a_tool_manager_a_turn_goes_without_tools() -> None:

@@ -4,6 +4,7 @@
 # pyright: reportUnknownArgumentType=false, reportUnknownLambdaType=false
 
 import json
+import pickle
 from datetime import UTC, datetime
 from typing import Any
 
@@ -45,11 +46,11 @@ from llmgine_core import (
     UnknownPart,
     Usage,
     events,
-    serialization,
 )
 from llmgine_core.contracts import FinishReason, Outcome, Role, ToolOutcome
+from llmgine_core.contracts.header import complete_header, session_header
 from llmgine_core.serialization import dumps, loads, to_document
-from tests.core.messages import Said
+from tests.core.messages import Said, running
 
 words = st.text(max_size=20)
 numbers = st.integers(0, 10**9)
@@ -230,9 +231,9 @@ def document(**changes: Any) -> str:
         (document(type="ToolExecuteStartEvent", data={"call": {"name": "t"}}), "$.data.call.id", "required field"),
         (document(type="ToolExecuteStartEvent", data={}), "$.data.call", "required field"),
         (
-            document(type="LLMStreamChunkEvent", data={"command_id": "1", "index": 0, "chunk": {"type": "smell"}}),
+            document(type="LLMStreamChunkEvent", data={"command_id": "1", "index": 0, "chunk": {"text": "smell"}}),
             "$.data.chunk",
-            "LLMStreamEvent",
+            "an object whose `type` is a string is wanted",
         ),
     ],
 )
@@ -243,16 +244,86 @@ def test_a_bad_document_is_refused_with_its_path(text: str, path: str, reason: s
     assert reason in caught.value.reason
 
 
-def test_what_a_newer_version_may_have_added_is_read_over() -> None:
+NEWER: dict[str, dict[str, Any]] = {
+    "in the header": {"baggage": {"new": None}, "data": {"text": "x", "number": 1}},
+    "in the body": {"data": {"text": "x", "number": 1, "colour": "new", "nothing": None}},
+    "in nested parts": {
+        "type": "LLMRequestEvent",
+        "data": {
+            "command_id": "1",
+            "llm": "default",
+            "provider": "p",
+            "model": "m",
+            "stream": False,
+            "server": "new",
+            "request": {
+                "messages": [
+                    {"role": "system", "parts": []},
+                    {
+                        "role": "user",
+                        "parts": [
+                            {"type": "text", "text": "x", "voice": ["new"]},
+                            {"type": "smell", "strong": {"new": True}},
+                        ],
+                        "mood": "new",
+                    },
+                ],
+                "tools": [{"name": "t", "icon": "new"}],
+                "urgency": 5,
+            },
+        },
+    },
+    "in an unknown command": {"type": "newer:Command", "baggage": "new", "data": {"anything": [1, None]}},
+    "in what a turn is asked for": {"type": "RunTurn", "data": {"text": "x", "output": "newer:Type", "tone": "new"}},
+}
+
+
+def contains(whole: Any, part: Any) -> bool:
+    if isinstance(part, dict):
+        keys: list[str] = list(part)
+        return all(key in whole and contains(whole[key], part[key]) for key in keys)
+    if isinstance(part, list):
+        return len(whole) == len(part) and all(map(contains, whole, part))
+    return bool(whole == part)
+
+
+@pytest.mark.parametrize("changes", NEWER.values(), ids=NEWER)
+def test_what_a_newer_version_added_is_read_over_and_written_again_as_it_was(changes: dict[str, Any]) -> None:
+    written = json.loads(document(session_id="s", **changes))
+    back = loads(json.dumps(written))
+    again = to_document(back)
+    assert contains(again, written)
+    assert to_document(loads(dumps(back))) == again
+    assert to_document(pickle.loads(pickle.dumps(back))) == again
+
+
+async def test_what_a_newer_version_added_goes_along_on_the_bus_with_that_message_alone() -> None:
     back = loads(document(baggage="new", data={"text": "x", "colour": "new"}))
-    assert back == Said("x")
+    assert isinstance(back, Said)
+    seen: list[Event] = []
+    async with running() as bus:
+        bus.register_event_handler(Event, seen.append)
+        await bus.publish(back)
+        await bus.wait_idle()
+    documents = {type(event): to_document(event) for event in seen}
+    assert documents[Said]["baggage"] == "new"
+    assert documents[Said]["data"]["colour"] == "new"
+    assert len(documents) > 1
+    assert all("baggage" not in document for kind, document in documents.items() if kind is not Said)
+    assert to_document(attrs.evolve(back, text="y"))["data"] == {"text": "y", "number": 0}
+
+
+def test_what_a_newer_version_added_does_not_displace_what_is_known() -> None:
+    back = loads(document(session_id=None, data={"text": "x", "colour": "new"}))
+    complete_header(back, session_header("s"), None)
+    assert to_document(back)["session_id"] == "s"
 
 
 def test_over_deep_and_huge_documents_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     deep = "[" * 100_000 + "]" * 100_000
     with pytest.raises(SerializationError):
         loads('{"type": "X", "data": {"x": ' + deep + "}}")
-    monkeypatch.setattr(serialization, "MAX_DOCUMENT", 100)
+    monkeypatch.setattr("llmgine_core.serialization._text.MAX_DOCUMENT", 100)
     with pytest.raises(SerializationError, match="has 101 characters, 100 are allowed"):
         loads("x" * 101)
 

@@ -31,6 +31,7 @@ from llmgine_core.contracts.llm import (
     LLMStreamEvent,
     LLMTextDelta,
     LLMToolCallDelta,
+    LLMUnknownEvent,
     StreamGenerateCommand,
     Usage,
 )
@@ -67,6 +68,7 @@ from llmgine_core.contracts.turns import (
     ApproveToolCall,
     ErrorInfo,
     Outcome,
+    OutputType,
     Retry,
     RunTurn,
     StoppedBy,
@@ -77,6 +79,8 @@ from llmgine_core.contracts.turns import (
     TurnTextDelta,
     TurnToolCall,
     TurnToolResult,
+    TurnUnknownEvent,
+    UnknownType,
 )
 
 __all__ = [
@@ -104,8 +108,10 @@ __all__ = [
     "LLMStreamEvent",
     "LLMTextDelta",
     "LLMToolCallDelta",
+    "LLMUnknownEvent",
     "Message",
     "Outcome",
+    "OutputType",
     "Overflow",
     "Part",
     "ReasoningPart",
@@ -134,7 +140,9 @@ __all__ = [
     "TurnTextDelta",
     "TurnToolCall",
     "TurnToolResult",
+    "TurnUnknownEvent",
     "UnknownPart",
+    "UnknownType",
     "Usage",
     "content",
     "content_fields",

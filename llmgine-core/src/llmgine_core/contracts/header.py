@@ -55,6 +55,8 @@ class Header:
         traceparent: W3C Trace Context header of the caller outside llmgine (https://www.w3.org/TR/trace-context/).
         tracestate: its companion header.
         metadata: anything else that travels along; JSON values.
+        unknown: what the document from which the message was read says, and this version does not know, at any depth;
+            it is written again with the message.
     """
 
     session_id: str | None = None
@@ -64,9 +66,11 @@ class Header:
     traceparent: str | None = None
     tracestate: str | None = None
     metadata: Mapping[str, Any] = attrs.field(factory=dict[str, Any], converter=_read_only)
+    unknown: Mapping[str, Any] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _make_header, (type(self), {**_values(self), "metadata": dict(self.metadata)})
+        values = {**_values(self), "metadata": dict(self.metadata), "unknown": self.unknown}
+        return _make_header, (type(self), values)
 
 
 _set_fields = tuple(Header.__dict__[a.name].__set__ for a in attrs.fields(Header))
@@ -76,7 +80,8 @@ _NO_METADATA = _read_only({})
 def session_header(session_id: str | None) -> Header:
     """The header of messages of a session of which nothing else is known; costs a third of `Header(...)`."""
     header = Header.__new__(Header)
-    for set_field, value in zip(_set_fields, (session_id, None, None, None, None, None, _NO_METADATA), strict=True):
+    values = (session_id, None, None, None, None, None, _NO_METADATA, None)
+    for set_field, value in zip(_set_fields, values, strict=True):
         set_field(header, value)
     return header
 
@@ -94,7 +99,7 @@ class _Draft(Header):
 NOTHING_SAID = _Draft()
 """The header of a message whose maker named nothing, until it enters the bus."""
 
-_HEADER_FIELDS = frozenset(a.name for a in attrs.fields(Header))
+_HEADER_FIELDS = frozenset(a.name for a in attrs.fields(Header)) - {"unknown"}  # which no maker of a message names
 RESERVED = _HEADER_FIELDS | {"id", "timestamp", "header", "with_header"}
 """Names that a message's own fields cannot have."""
 
@@ -348,7 +353,7 @@ def _mint(message: State) -> str:
 def lifecycle_header(message: HeaderFields) -> Header:
     """The header of events that tell of `message` itself: its session, its chain, its cause."""
     header = message.header
-    if header.correlation_id and type(header) is Header:
+    if header.correlation_id and type(header) is Header and header.unknown is None:
         return header
     values: dict[str, Any] = {**_values(header), "correlation_id": message.correlation_id}
     return Header(**values)
@@ -387,4 +392,6 @@ def complete_header(message: State, origin: Header, derived: Header | None) -> N
     known = derived or origin
     values = {name: getattr(given, name) or getattr(known, name) for name in _HEADER_FIELDS}
     values["session_id"] = given.session_id or origin.session_id or known.session_id
+    if given.unknown is not None:
+        values["unknown"] = given.unknown
     set_header(message, Header(**values))

@@ -22,6 +22,7 @@ __all__ = [
     "LLMStreamEvent",
     "LLMTextDelta",
     "LLMToolCallDelta",
+    "LLMUnknownEvent",
     "StreamGenerateCommand",
     "Usage",
 ]
@@ -176,6 +177,19 @@ class LLMCompleted(LLMStreamEvent):
     """The answer is complete; `response` holds all of it."""
 
     response: LLMResponse
+
+
+@attrs.frozen
+class LLMUnknownEvent(LLMStreamEvent):
+    """A step of a kind that this version does not know, kept as it was read.
+
+    Attributes:
+        type: the kind's stored name.
+        data: everything that was stored; JSON data.
+    """
+
+    type: str
+    data: Mapping[str, Any] = attrs.field(metadata=CONTENT)
 
 
 @attrs.frozen
