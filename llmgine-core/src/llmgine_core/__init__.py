@@ -251,15 +251,17 @@ __all__ = [
 _HOMES = ("contracts", "errors", "events", "_session", "_bus", "observability", "_application", "bootstrap")
 
 
-def __getattr__(name: str) -> Any:
-    """Load a public name when it is first asked for: who needs a contract does not pay for the bus, nor for plugins."""
-    if name in __all__:
-        for home in _HOMES:
-            module = import_module(f"{__name__}.{home}")
-            if name in module.__all__:
-                globals()[name] = value = getattr(module, name)
-                return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # a checker that saw it would accept every name
+
+    def __getattr__(name: str) -> Any:
+        """Load a public name when it is asked for: who needs a contract does not pay for the bus, nor for plugins."""
+        if name in __all__:
+            for home in _HOMES:
+                module = import_module(f"{__name__}.{home}")
+                if name in module.__all__:
+                    globals()[name] = value = getattr(module, name)
+                    return value
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
