@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, Protocol, TypeVar
 
 import anyio
-import anyio.from_thread
 import anyio.lowlevel
 
 __all__ = ["EventLoop", "Ticket", "is_cancellation", "run_in_context"]
@@ -77,7 +76,9 @@ class EventLoop:
 
     def run(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run a coroutine function on the loop, from another thread, and wait for what it returns."""
-        return anyio.from_thread.run(function, token=self._anyio_token)
+        from anyio import from_thread  # with typing_extensions as heavy as asyncio, and few publish from threads
+
+        return from_thread.run(function, token=self._anyio_token)
 
     def call_soon(self, function: Callable[[], object]) -> None:
         """Call a function on the loop soon; from any thread.

@@ -27,7 +27,8 @@ class Turn:
 
     frame: Frame | None
     count: int
-    came: anyio.Event = attrs.field(factory=anyio.Event)
+    # named when it is made: anyio loads it then, and with it what takes as long to load as asyncio
+    came: anyio.Event = attrs.field(factory=lambda: anyio.Event())  # noqa: PLW0108
     granted: bool = False
 
 

@@ -10,12 +10,14 @@ from llmgine_core._calls import Call
 from llmgine_core._engine import Engine
 from llmgine_core._registry import DEFAULTS, CommandHandler, Options
 from llmgine_core._scopes import Scope
-from llmgine_core.abc import Registration, ScheduledEvent
+from llmgine_core.abc import CommandType, Registration, ScheduledEvent
 from llmgine_core.contracts import Command, Event, Overflow, Retry, StreamCommand, current_handling
 from llmgine_core.contracts.header import NOTHING_SAID, set_header
 
 __all__ = ["Verbs"]
 
+C = TypeVar("C")
+A = TypeVar("A")
 R = TypeVar("R")
 T = TypeVar("T")
 E = TypeVar("E", bound=Event)
@@ -35,8 +37,8 @@ class Verbs:
 
     def register_command_handler(
         self,
-        command_type: type[Command[R]] | type[StreamCommand[R]],
-        handler: Callable[[Any], Any],
+        command_type: CommandType[C, A],
+        handler: Callable[[C], A],
         *,
         timeout: float | None = None,
     ) -> CommandHandler:

@@ -40,6 +40,7 @@ __all__ = [
     "ApplicationSession",
     "BusSession",
     "BusVerbs",
+    "CommandType",
     "ContextStore",
     "Endpoint",
     "EventTap",
@@ -60,6 +61,10 @@ __all__ = [
 R = TypeVar("R")
 T = TypeVar("T")
 E = TypeVar("E", bound=Event)
+C = TypeVar("C")
+A = TypeVar("A")
+C_co = TypeVar("C_co", covariant=True)
+A_contra = TypeVar("A_contra", contravariant=True)
 E_contra = TypeVar("E_contra", bound=Event, contravariant=True)
 
 Middleware = Callable[[Message, Callable[[Message], Awaitable[Any]]], Awaitable[Any]]
@@ -93,13 +98,31 @@ class ScheduledEvent(Protocol):
 # ── the bus ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+class CommandType(Protocol[C_co, A_contra]):
+    """A command's class, as type checkers see it: with what its handler takes and what it returns.
+
+    Every subclass of `Command` and `StreamCommand` is one. A helper that passes a class and its handler on is written
+    `def helper(kind: CommandType[C, A], handler: Callable[[C], A])`; with `type[C]`, any answer would do.
+    """
+
+    def _llmgine_handled(self) -> C_co: ...
+
+    # contravariant: what a handler returns may be narrower than what the command promises, never something else
+    def _llmgine_answered(self, answer: A_contra, /) -> None: ...
+
+    # a class can be called, a message cannot
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Make a command."""
+        ...
+
+
 class BusVerbs(Protocol):
     """What can be asked of a bus and of a session alike."""
 
     def register_command_handler(
         self,
-        command_type: type[Command[R]] | type[StreamCommand[R]],
-        handler: Callable[[Any], Any],
+        command_type: CommandType[C, A],
+        handler: Callable[[C], A],
         *,
         timeout: float | None = None,
     ) -> Registration:

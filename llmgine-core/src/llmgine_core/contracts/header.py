@@ -103,7 +103,6 @@ _HEADER_FIELDS = frozenset(a.name for a in attrs.fields(Header)) - {"unknown"}  
 RESERVED = _HEADER_FIELDS | {"id", "timestamp", "header", "with_header"}
 """Names that a message's own fields cannot have."""
 
-_FACTORY: type[Any] = type(attrs.Factory(list))  # a function to checkers, a class when it runs
 _MORE_IN_INIT = ("__attrs_pre_init__", "__attrs_post_init__", "_attrs_cached_hash")
 _mint_lock = threading.Lock()
 
@@ -288,15 +287,19 @@ def _plain_slots(owner: type[State], init: Any, parameters: tuple[str, ...]) -> 
     """By parameter of a class's `__init__`, what writes it into its slot; None if `__init__` does more than that."""
     if not init.__code__.co_filename.startswith("<attrs generated"):  # somebody has written it
         return None
-    fields: tuple[attrs.Attribute[Any], ...] = owner.__dict__.get("__attrs_attrs__", ())
+    fields: tuple[Any, ...] = owner.__dict__.get("__attrs_attrs__", ())
     slots = {field.name: inspect.getattr_static(owner, field.name, None) for field in fields}
     is_plain = (
         tuple(slots) == parameters  # else a field goes by another name, or is left out
         and all(isinstance(slot, MemberDescriptorType) for slot in slots.values())
-        and not any(f.converter or f.validator or isinstance(f.default, _FACTORY) for f in fields)
+        and not any(map(_does_more, fields))
         and not any(hasattr(owner, name) for name in _MORE_IN_INIT)
     )
-    return {name: cast("Any", slot).__set__ for name, slot in slots.items()} if is_plain else None
+    return {name: slot.__set__ for name, slot in slots.items()} if is_plain else None
+
+
+def _does_more(field: Any) -> bool:
+    return bool(field.converter or field.validator) or hasattr(field.default, "factory")
 
 
 def take_header(message: State, given: dict[str, Any]) -> None:

@@ -6,10 +6,10 @@ import dataclasses
 import inspect
 import sys
 import weakref
-from collections.abc import Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, ClassVar, Final, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, TypeVar, cast
 
 import attrs
 
@@ -191,12 +191,28 @@ class Command(Message, Generic[R_co]):
 
     type_name: ClassVar[str] = "Command"
 
+    if TYPE_CHECKING:  # what `abc.CommandType` reads off the class; nothing of it exists at run time
+
+        @classmethod
+        def _llmgine_handled(cls) -> Self: ...
+
+        @classmethod
+        def _llmgine_answered(cls, answer: Awaitable[R_co], /) -> None: ...
+
 
 @attrs.frozen
 class StreamCommand(Message, Generic[T_co]):
     """Asks for something and is answered with a stream of `T`."""
 
     type_name: ClassVar[str] = "StreamCommand"
+
+    if TYPE_CHECKING:
+
+        @classmethod
+        def _llmgine_handled(cls) -> Self: ...
+
+        @classmethod
+        def _llmgine_answered(cls, answer: AsyncIterator[T_co], /) -> None: ...
 
 
 @attrs.frozen

@@ -6,6 +6,6 @@ For an application with exactly the plugins that a test names, give `Application
 
 from llmgine_core.testing.models import Answer, ScriptedModel
 from llmgine_core.testing.recording import RecordingEventHandler
-#from llmgine_core.testing.transports import LoopbackTransport
+from llmgine_core.testing.transports import LoopbackTransport
 
-__all__ = ["Answer", "RecordingEventHandler", "ScriptedModel"]
+__all__ = ["Answer", "LoopbackTransport", "RecordingEventHandler", "ScriptedModel"]

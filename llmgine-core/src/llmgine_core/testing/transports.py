@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -322,14 +322,14 @@ class _Connection:
             raise BusClosedError("gone")
 
     @asynccontextmanager
-    async def request_stream(self, command: Message) -> AsyncIterator[AsyncIterator[Any]]:
+    async def request_stream(self, command: Message) -> AsyncGenerator[AsyncIterator[Any]]:
         async with self._ask(command, _Request.stream) as request:
             yield (loads_answer(text, cast("Any", type(command))) async for text in request)
 
     @asynccontextmanager
     async def _ask(
         self, command: Message, how: Callable[[_Request, _Connection], Awaitable[None]]
-    ) -> AsyncIterator[_Request]:
+    ) -> AsyncGenerator[_Request]:
         request = _Request(dumps(command))
         await self._hub.resumed()
         server = self._hub.server_of(type(command))
