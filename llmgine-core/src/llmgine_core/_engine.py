@@ -99,7 +99,7 @@ class Engine:
         self._middleware: list[Middleware] = []
         self._taps: list[Tap] = []
         self._expectations: weakref.WeakSet[Expectation[Any]] = weakref.WeakSet()
-        self._accepted = self._refused = 0
+        self._accepted = self._refused = self._emitted = 0
         self.executed: int = 0
         self.threads: Threads = Threads()
         self.letters: DeadLetters = DeadLetters()
@@ -671,7 +671,8 @@ class Engine:
             try:
                 self.loop.call_soon(lambda: context.run(self.emit, event))
             except RuntimeError:  # the loop ended without a stop of the bus; nobody is left to hear of it
-                self._refused += 1
+                self._emitted += 1
+                self._dispatcher.unmatched += 1
 
     def tell(self, event: Event) -> None:
         """`emit` for an event whose header is complete, on the loop."""
@@ -681,14 +682,14 @@ class Engine:
         if is_special or not self.takes_events:
             self.emit(event)
             return
-        self._accepted += 1
+        self._emitted += 1
         if self._watched:
             self._show(event)
         self._dispatcher.put(event, plan, _copy_context())
 
     def _emit_here(self, event: Event) -> None:
         plan, faults = self._sieve(self.registry.plan(type(event), event.session_id), event)
-        self._accepted += 1
+        self._emitted += 1
         try:
             verdict = self.room.judge(plan, event.session_id, turn=None, urgent=True)
         except QueueFullError:
@@ -914,6 +915,7 @@ class Engine:
         return BusStats(
             accepted=self._accepted,
             refused=self._refused,
+            emitted=self._emitted,
             received=self.link.received,
             deduplicated=self.link.deduplicated,
             unmatched=self._dispatcher.unmatched,

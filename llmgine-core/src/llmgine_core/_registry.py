@@ -430,10 +430,10 @@ class HandlerRegistry:
             TypeError: the type is no command, or the handler is not of the kind that it needs.
         """
         origin = getattr(command_type, "__origin__", command_type)
-        _check_command_handler(origin, handler)
+        streams = _check_command_handler(origin, handler)
         if (known := scope.commands.get(origin)) is not None:
             raise DuplicateHandlerError(origin.__qualname__, _where(scope), known.name)
-        is_plain = timeout is None and issubclass(origin, Command)
+        is_plain = timeout is None and not streams
         registration = scope.commands[origin] = CommandHandler(origin, handler, timeout, scope, is_plain, self)
         if scope.id is not None:
             self.answering[scope.id] = scope
@@ -649,13 +649,15 @@ def _where(scope: Scope) -> str:
     return f"session {scope.id!r}" if isinstance(scope, SessionState) else "bus"
 
 
-def _check_command_handler(command_type: Any, handler: Callable[..., Any]) -> None:
+def _check_command_handler(command_type: Any, handler: Callable[..., Any]) -> bool:
+    """Whether the handler streams its answers; refuses what cannot answer such commands."""
     if not (isinstance(command_type, type) and issubclass(command_type, (Command, StreamCommand))):
         raise TypeError(f"{command_type!r} is no command class; subclass llmgine_core.Command or StreamCommand")
     streams = issubclass(command_type, StreamCommand)
     if not (_is_async_generator_function if streams else _is_coroutine_function)(handler):
         wanted = "an async generator function (`async def` with `yield`)" if streams else "a coroutine function"
         raise TypeError(f"the handler of {command_type.__qualname__} must be {wanted}, not {handler!r}")
+    return streams
 
 
 def _check_event_handler(event_type: Any, handler: Any, options: Options) -> bool:

@@ -61,9 +61,10 @@ class BusStats:
     Attributes:
         accepted: events taken.
         refused: events turned away with an error.
+        emitted: events beside those: what the bus itself and telemetry tell.
         received: events taken from other buses, over the transport.
         deduplicated: events that the transport brought again, and which were let go.
-        unmatched: events, accepted or received, that no subscription matched.
+        unmatched: events, accepted, emitted or received, that no subscription matched.
         executed: commands handed to a handler.
         total: deliveries of all subscriptions, living and gone.
         subscriptions: deliveries by subscription name.
@@ -76,6 +77,7 @@ class BusStats:
 
     accepted: int = 0
     refused: int = 0
+    emitted: int = 0
     received: int = 0
     deduplicated: int = 0
     unmatched: int = 0

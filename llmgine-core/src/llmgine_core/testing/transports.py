@@ -80,7 +80,7 @@ class LoopbackTransport:
             group.hand_out()
 
     def duplicate(self, copies: int) -> None:
-        """Deliver every event so often from now on, to each bus and each group; 1 ends it.
+        """Deliver every event that is published from now on so often, to each bus and each group; 1 ends it.
 
         Raises:
             ValueError: `copies` is less than 1.
@@ -146,15 +146,16 @@ class LoopbackTransport:
 
 @attrs.define(eq=False)
 class _Parcel:
-    """An event on its way."""
+    """An event on its way, so often."""
 
     event: Event
     text: str
+    copies: int
     expires: float | None
 
     @classmethod
-    def of(cls, event: Event, ttl: float | None) -> _Parcel:
-        return cls(event, dumps(event), None if ttl is None else anyio.current_time() + ttl)
+    def of(cls, event: Event, copies: int, ttl: float | None) -> _Parcel:
+        return cls(event, dumps(event), copies, None if ttl is None else anyio.current_time() + ttl)
 
     def open(self) -> Event:
         return cast("Event", loads(self.text))
@@ -188,7 +189,7 @@ class _Group:
                 member.spawn(self._deliver, lane[0], member)
 
     async def _deliver(self, parcel: _Parcel, member: _Connection) -> None:
-        for _ in range(self._hub.copies - 1):
+        for _ in range(parcel.copies - 1):
             member.spawn(self._take, parcel, member)
         is_done = await self._take(parcel, member)
         if self._out.get(parcel) is member:  # else it has been given to another meanwhile
@@ -211,9 +212,13 @@ class _Group:
         self.hand_out()
 
     def remove(self, member: _Connection) -> None:
-        """Give what a member has not acknowledged to others."""
+        """Offer nothing more to a member; what it handles it may finish."""
         if member in self.members:
             self.members.remove(member)
+
+    def lose(self, member: _Connection) -> None:
+        """Give what a member has not acknowledged to others."""
+        self.remove(member)
         for parcel in [parcel for parcel, holder in self._out.items() if holder is member]:
             del self._out[parcel]
         self.hand_out()
@@ -253,7 +258,7 @@ class _Connection:
         self._inbox.clear()
         self.served.clear()
         for group in self._hub.groups.values():
-            group.remove(self)
+            group.lose(self)
         for request in list(self.requests):
             request.lose()
 
@@ -263,8 +268,8 @@ class _Connection:
     # events
 
     async def publish(self, event: Event, *, ttl: float | None, wait: bool) -> None:
-        parcel = _Parcel.of(event, ttl)
         await self._hub.room(wait=wait)
+        parcel = _Parcel.of(event, self._hub.copies, ttl)
         for other in self._hub.connections:
             if other is not self:
                 other.bring(parcel)
@@ -288,7 +293,7 @@ class _Connection:
                 await self._receive(self._inbox.popleft())
 
     async def _receive(self, parcel: _Parcel) -> None:
-        for _ in range(self._hub.copies):
+        for _ in range(parcel.copies):
             try:
                 await self.endpoint.receive(parcel.open(), ttl=parcel.ttl)
             except BusClosedError:
@@ -330,9 +335,10 @@ class _Connection:
     async def _ask(
         self, command: Message, how: Callable[[_Request, _Connection], Awaitable[None]]
     ) -> AsyncGenerator[_Request]:
-        request = _Request(dumps(command))
+        text = dumps(command)
         await self._hub.resumed()
         server = self._hub.server_of(type(command))
+        request = _Request(text)
         server.requests.add(request)
         server.spawn(request.serve, server, how)
         try:
