@@ -10,14 +10,10 @@ from llmgine_core.contracts.bus import (
 )
 from llmgine_core.contracts.chat import (
     ChatMessage,
-    ImagePart,
     Part,
-    ReasoningPart,
     Role,
-    TextPart,
     ToolCallPart,
     ToolResultPart,
-    UnknownPart,
 )
 from llmgine_core.contracts.llm import (
     FinishReason,
@@ -49,6 +45,15 @@ from llmgine_core.contracts.message import (
     lifecycle_header,
     message_type,
     still_handled,
+)
+from llmgine_core.contracts.parts import (
+    ContentPart,
+    FilePart,
+    ImagePart,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+    UnknownPart,
 )
 from llmgine_core.contracts.tools import (
     ToolCall,
@@ -88,10 +93,12 @@ __all__ = [
     "BusStats",
     "ChatMessage",
     "Command",
+    "ContentPart",
     "DeadLetter",
     "DeliveryStats",
     "ErrorInfo",
     "Event",
+    "FilePart",
     "FinishReason",
     "GenerateCommand",
     "Handling",
@@ -112,6 +119,7 @@ __all__ = [
     "Overflow",
     "Part",
     "ReasoningPart",
+    "RefusalPart",
     "Retry",
     "Role",
     "RunTurn",
