@@ -124,7 +124,7 @@ def _response(generate: GenerateCommand, call: ToolCall) -> LLMResponseEvent:
         model="gpt-5-mini-2026",
         message=ChatMessage.assistant(f"answer {SECRET}", tool_calls=(call,)),
         finish_reason=FinishReason.TOOL_CALLS,
-        usage=Usage(120, 30, 100, 10),
+        usage=Usage(120, 30, 100, 10, 5),
     )
     return LLMResponseEvent(
         generate.id, "default", "openai", "gpt-5-mini", duration=1.5, time_to_first_chunk=0.2, response=response

@@ -148,6 +148,7 @@ def test_the_model_call_says_what_was_asked_and_answered_in_the_words_of_the_con
         "gen_ai.usage.input_tokens": 120,
         "gen_ai.usage.output_tokens": 30,
         "gen_ai.usage.cache_read.input_tokens": 100,
+        "gen_ai.usage.cache_creation.input_tokens": 5,
         "gen_ai.usage.reasoning.output_tokens": 10,
         "gen_ai.conversation.id": SESSION,
         "session.id": SESSION,

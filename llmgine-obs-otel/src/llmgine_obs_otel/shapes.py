@@ -152,6 +152,7 @@ def _chat_end(fields: Fields) -> dict[str, AttributeValue]:
             semconv.USAGE_INPUT_TOKENS: usage.get("input_tokens"),
             semconv.USAGE_OUTPUT_TOKENS: usage.get("output_tokens"),
             semconv.USAGE_CACHE_READ_INPUT_TOKENS: usage.get("cached_input_tokens") or None,
+            semconv.USAGE_CACHE_CREATION_INPUT_TOKENS: usage.get("cache_creation_input_tokens") or None,
             semconv.USAGE_REASONING_OUTPUT_TOKENS: usage.get("reasoning_tokens") or None,
             semconv.OUTPUT_MESSAGES: output_messages(response.get("message"), reason),
         }

@@ -12,14 +12,10 @@ from llmgine_core.contracts.bus import (
 )
 from llmgine_core.contracts.chat import (
     ChatMessage,
-    ImagePart,
     Part,
-    ReasoningPart,
     Role,
-    TextPart,
     ToolCallPart,
     ToolResultPart,
-    UnknownPart,
 )
 from llmgine_core.contracts.llm import (
     FinishReason,
@@ -51,6 +47,15 @@ from llmgine_core.contracts.message import (
     lifecycle_header,
     message_type,
     still_handled,
+)
+from llmgine_core.contracts.parts import (
+    ContentPart,
+    FilePart,
+    ImagePart,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+    UnknownPart,
 )
 from llmgine_core.contracts.tools import (
     ToolCall,
@@ -90,11 +95,13 @@ __all__ = [
     "BusStats",
     "ChatMessage",
     "Command",
+    "ContentPart",
     "DeadLetter",
     "DeliveryStats",
     "Durability",
     "ErrorInfo",
     "Event",
+    "FilePart",
     "FinishReason",
     "GenerateCommand",
     "Handling",
@@ -115,6 +122,7 @@ __all__ = [
     "Overflow",
     "Part",
     "ReasoningPart",
+    "RefusalPart",
     "Retry",
     "Role",
     "RunTurn",

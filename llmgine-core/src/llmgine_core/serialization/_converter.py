@@ -22,10 +22,15 @@ if TYPE_CHECKING:
 
 __all__ = ["TAGGED", "make_converter"]
 
-_PARTS = {
+_CONTENT_PARTS = {
     "text": contracts.TextPart,
     "image": contracts.ImagePart,
+    "file": contracts.FilePart,
+}
+_PARTS = {
+    **_CONTENT_PARTS,
     "reasoning": contracts.ReasoningPart,
+    "refusal": contracts.RefusalPart,
     "tool_call": contracts.ToolCallPart,
     "tool_result": contracts.ToolResultPart,
 }
@@ -44,6 +49,7 @@ _STEPS = {
 
 TAGGED: Final[Mapping[Any, tuple[Mapping[str, type], Any]]] = {
     contracts.Part: (_PARTS, contracts.UnknownPart),
+    contracts.ContentPart: (_CONTENT_PARTS, contracts.UnknownPart),
     contracts.LLMStreamEvent: (_CHUNKS, contracts.LLMUnknownEvent),
     contracts.TurnStreamEvent: (_STEPS, contracts.TurnUnknownEvent),
 }
@@ -109,11 +115,12 @@ def _tag(converter: Converter, union: Any, classes: Mapping[str, type], unknown:
     names = {cls: name for name, cls in classes.items()}
 
     def write(value: Any) -> Any:
+        fields = converter.unstructure(value, unstructure_as=type(value))
         if not isinstance(value, unknown):
-            return {"type": names[type(value)], **converter.unstructure(value, unstructure_as=type(value))}
+            return {"type": names[type(value)], **fields}
         if value.type in classes:
             raise SerializationError(f"{value.type!r} would not be read as {unknown.__name__}")
-        return {**converter.unstructure(value.data), "type": value.type}
+        return {**fields["data"], "type": value.type}
 
     def read(document: Any, _: Any) -> Any:
         fields: dict[str, Any] = dict(document) if is_object(document) else {}
