@@ -212,7 +212,8 @@ class Engine:
         """Take no more work, finish what was accepted, cancel the rest."""
         if self.state in ("new", "stopped"):
             return StopReport()
-        await self._opened.wait()
+        with anyio.CancelScope(shield=True):  # or a caller that is cancelled would leave the bus running
+            await self._opened.wait()
         if self.state == "running":
             self._set_state("stopping")
             # in a task of the loop: who asks may be cancelled meanwhile

@@ -1,0 +1,107 @@
+"""Buses that break what is promised of their start and stop."""
+
+# Who breaks a bus reaches into it.
+# pyright: reportPrivateUsage=false, reportUnknownArgumentType=false, reportUnknownLambdaType=false
+
+from types import TracebackType
+from typing import Any
+
+import anyio
+
+from llmgine_core import BusClosedError, MessageBus, StopReport
+from tests.contracts.broken_buses.table import breaks, spoil
+
+
+@breaks("STOP-1")
+class SwallowsWorkWhenStopped(MessageBus):
+    async def publish(self, event: Any, *, ttl: float | None = None) -> None:
+        if self._engine.state == "running":
+            await super().publish(event, ttl=ttl)
+
+
+@breaks("STOP-2")
+class StopsOnce(MessageBus):
+    async def stop(self, *, drain: float = 10.0) -> StopReport:
+        if self._engine.state != "running":
+            raise BusClosedError(self._engine.state)
+        return await super().stop(drain=drain)
+
+
+@breaks("STOP-3")
+class ForgetsItsHandlers(MessageBus):
+    async def stop(self, *, drain: float = 10.0) -> StopReport:
+        report = await super().stop(drain=drain)
+        self._engine.registry.bus.commands.clear()
+        return report
+
+
+@breaks("STOP-4")
+class BelongsToOneTask(MessageBus):
+    async def start(self) -> None:
+        self._task = anyio.get_current_task().id
+        await super().start()
+
+    async def stop(self, *, drain: float = 10.0) -> StopReport:
+        if anyio.get_current_task().id != self._task:
+            raise RuntimeError("started in another task")
+        return await super().stop(drain=drain)
+
+
+@breaks("STOP-5", "STOP-7")
+class DrainsNothing(MessageBus):
+    async def stop(self, *, drain: float = 10.0) -> StopReport:
+        return await super().stop(drain=0)
+
+
+@breaks("STOP-6")
+class ReportsNothing(MessageBus):
+    async def stop(self, *, drain: float = 10.0) -> StopReport:
+        await super().stop(drain=drain)
+        return StopReport()
+
+
+@breaks("STOP-10")
+class ForgetsWhoExpects(MessageBus):
+    async def stop(self, *, drain: float = 10.0) -> StopReport:
+        self._engine._expectations.clear()
+        return await super().stop(drain=drain)
+
+
+@breaks("STOP-11")
+class StopsInItsCallersTask(MessageBus):
+    async def stop(self, *, drain: float = 10.0) -> StopReport:
+        await self.wait_idle()
+        return await super().stop(drain=drain)
+
+
+@breaks("STOP-12", "STOP-13")
+class DrainsOnlyWhenAllIsWell(MessageBus):
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.stop(drain=10.0 if error is None else 0)
+
+
+@breaks("STOP-14")
+class KeepsSessionsWhenItsLoopEnds(MessageBus):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        spoil(self._engine, _abandon=lambda state: None)
+
+
+@breaks("STOP-15")
+class AbandonsSessions(MessageBus):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        spoil(self._engine, close_soon=lambda state, error: None)
+
+    async def stop(self, *, drain: float = 10.0) -> StopReport:
+        return await super().stop(drain=min(drain, 0.1))
+
+
+@breaks("STOP-16")
+class OpensOnce(MessageBus):
+    async def start(self) -> None:
+        if self._engine.state == "stopped":
+            raise BusClosedError("stopped", "a start")
+        await super().start()
