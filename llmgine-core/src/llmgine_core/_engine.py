@@ -467,7 +467,8 @@ class Engine:
             self.complete(command, scope)
             if self._is_elsewhere(command) and not here_only:
                 running.enter_context(self._working(stream, self.streams, command))
-                return Source(self.link.request_stream(command), nullcontext(), seconds_left(command, timeout))
+                remote = self.link.request_stream(command)
+                return Source(remote, nullcontext(), seconds_left(command, timeout), is_announced=True)
             registration = self._find(command)
             self.executed += 1
             tellers.append(CommandTeller(self.emit, self.listens, command, registration))
