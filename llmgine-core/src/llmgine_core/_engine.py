@@ -91,7 +91,6 @@ class Engine:
         self.tells_commands: bool = False
         self._watched = False
         self._heard: dict[type[Event], bool] = {}  # who listens to what, as far as it was asked
-        self._events: set[type[Message]] = set()  # types that have been seen to be events
         self.sessions: dict[str, SessionState] = {}
         self.running: set[Call] = set()
         self.streams: set[AnswerStream[Any]] = set()
@@ -494,20 +493,19 @@ class Engine:
 
     def accept_at_once(self, event: Event, scope: Scope) -> bool:
         """Accept an event, if that takes neither waiting nor asking; else nothing has been done but its header."""
+        registry, room, gate = self.registry, self.room, self.room.gate
+        plan = scope.plans.get(type(event))
         if not (self.takes_events and scope.is_open):
             return False
-        kind = type(event)
-        if kind not in self._events:  # asking a class with a metaclass costs as much as finding the handlers
-            if not isinstance(event, Event):
-                return False
-            self._events.add(kind)
-        if event.header is NOTHING_SAID and current_handling.get() is None:  # the rest of `_address` is for others
-            set_header(event, scope.header)
-        elif not self._address(event, scope):
+        if plan is not None and event.header is NOTHING_SAID and current_handling.get() is None:
+            # of all but the first event of its type: the rest is for others
+            set_header(event, scope.known_header or scope.header)
+            if plan.generation != registry.generation:
+                plan = registry.plan(type(event), scope.id)
+        elif isinstance(event, Event) and self._address(event, scope):
+            plan = registry.plan(type(event), event.header.session_id)
+        else:
             return False
-        plan = self.registry.plan(kind, event.header.session_id)
-        room = self.room
-        gate = room.gate
         if plan.is_special or gate.waiting or gate.promised or room.queued + plan.count > room.capacity:
             return False
         self._accepted += 1
