@@ -491,19 +491,20 @@ class Engine:
 
     # ── events ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def accept_at_once(self, event: Event, scope: Scope) -> bool:
+    def accept_at_once(self, event: Any, scope: Scope) -> bool:
         """Accept an event, if that takes neither waiting nor asking; else nothing has been done but its header."""
         registry, room, gate = self.registry, self.room, self.room.gate
-        plan = scope.plans.get(type(event))
+        kind: type[Event] = type(event)
+        plan = scope.plans.get(kind)
         if not (self.takes_events and scope.is_open):
             return False
         if plan is not None and event.header is NOTHING_SAID and current_handling.get() is None:
             # of all but the first event of its type: the rest is for others
             set_header(event, scope.known_header or scope.header)
             if plan.generation != registry.generation:
-                plan = registry.plan(type(event), scope.id)
+                plan = registry.plan(kind, scope.id)
         elif isinstance(event, Event) and self._address(event, scope):
-            plan = registry.plan(type(event), event.header.session_id)
+            plan = registry.plan(kind, event.header.session_id)
         else:
             return False
         if plan.is_special or gate.waiting or gate.promised or room.queued + plan.count > room.capacity:

@@ -25,7 +25,8 @@ class BusSession(Verbs):
     _scope: SessionState
 
     def __init__(self, engine: Engine, id: str | None, *, join: bool, drain: float) -> None:
-        super().__init__(engine, SessionState(random_hex() if id is None else id, drain))
+        self._engine = engine
+        self._scope = SessionState(random_hex() if id is None else id, drain)
         self._join = join
         self._has_entered = self._has_left = False
 

@@ -21,7 +21,7 @@ A = TypeVar("A")
 R = TypeVar("R")
 T = TypeVar("T")
 E = TypeVar("E", bound=Event)
-_NO_OPTIONS = (None, None, None, None, None, None, False)
+_NOTHING_GIVEN = (None,) * 6
 
 
 class Verbs:
@@ -90,9 +90,9 @@ class Verbs:
             SessionClosedError: the session has ended.
         """
         self._check_scope()
-        if (where, group, timeout, retry, overflow, capacity, in_thread) == _NO_OPTIONS:
-            options = DEFAULTS
-        else:
+        options = DEFAULTS
+        given = (where, group, timeout, retry, overflow, capacity)
+        if in_thread or given != _NOTHING_GIVEN:
             options = Options.of(
                 where=where,
                 group=group,

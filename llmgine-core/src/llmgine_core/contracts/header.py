@@ -135,13 +135,16 @@ _MORE_IN_INIT = ("__attrs_pre_init__", "__attrs_post_init__", "_attrs_cached_has
 _mint_lock = threading.Lock()
 
 
-def _draw(_: int) -> list[int]:
+_VARIANT = {digit: "89ab"[number & 3] for number, digit in enumerate("0123456789abcdef")}
+
+
+def _draw(_: int) -> list[str]:
     """Random numbers of 128 bits; many at a time, since each draw is a call of the kernel."""
-    drawn = os.urandom(4096)
-    return [int.from_bytes(drawn[begin : begin + 16], "big") for begin in range(0, 4096, 16)]
+    drawn = os.urandom(4096).hex()
+    return [drawn[begin : begin + 32] for begin in range(0, len(drawn), 32)]
 
 
-def _make_numbers() -> Iterator[int]:
+def _make_numbers() -> Iterator[str]:
     return itertools.chain.from_iterable(map(_draw, itertools.count()))
 
 
@@ -158,7 +161,7 @@ if hasattr(os, "register_at_fork"):  # Windows does not fork
 
 def random_hex() -> str:
     """128 random bits as 32 hexadecimal digits."""
-    return f"{next(_numbers):032x}"
+    return next(_numbers)
 
 
 class State:
@@ -377,8 +380,8 @@ def _mint(message: State) -> str:
         try:
             return _get_id(message)
         except AttributeError:
-            random = next(_numbers) >> 66
-            id_ = f"{millis << 80 | 7 << 76 | (rest << 12) // 1_000_000 << 64 | 2 << 62 | random:032x}"
+            random = next(_numbers)
+            id_ = f"{millis:012x}7{(rest << 12) // 1_000_000:03x}{_VARIANT[random[0]]}{random[1:16]}"
             _set_id(message, id_)
             return id_
 
