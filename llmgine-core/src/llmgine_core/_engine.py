@@ -491,10 +491,10 @@ class Engine:
 
     # ── events ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def accept_at_once(self, event: Any, scope: Scope) -> bool:
+    def accept_at_once(self, event: Event, scope: Scope) -> bool:
         """Accept an event, if that takes neither waiting nor asking; else nothing has been done but its header."""
         registry, room, gate = self.registry, self.room, self.room.gate
-        kind: Any = type(event)
+        kind = type(event)
         plan = scope.plans.get(kind)
         if not (self.takes_events and scope.is_open):
             return False
@@ -503,7 +503,7 @@ class Engine:
             set_header(event, scope.known_header or scope.header)
             if plan.generation != registry.generation:
                 plan = registry.plan(kind, scope.id)
-        elif isinstance(event, Event) and self._address(event, scope):
+        elif _is_event(event) and self._address(event, scope):
             plan = registry.plan(kind, event.header.session_id)
         else:
             return False
@@ -714,7 +714,7 @@ class Engine:
         heard = self._heard.get(event_type)
         if heard is None:
             heard = self._heard[event_type] = bool(self._taps) or self.registry.subscribed(event_type)
-        return heard or any(expectation.concerns(event_type) for expectation in list(self._expectations))
+        return heard or (self._watched and any(e.concerns(event_type) for e in list(self._expectations)))
 
     def _show(self, event: Event) -> None:
         for tap in list(self._taps):
@@ -929,6 +929,10 @@ class Engine:
             dead_letters_forgotten=self.letters.forgotten,
             stalls=0 if self._stalls is None else self._stalls.count,
         )
+
+
+def _is_event(given: object) -> bool:
+    return isinstance(given, Event)
 
 
 async def _call_middleware(

@@ -53,7 +53,11 @@ __all__ = [
 
 
 def _outcome() -> Any:
-    return attrs.field(default=Outcome.OK, converter=Outcome)
+    return attrs.field(default=Outcome.OK, converter=_to_outcome)
+
+
+def _to_outcome(value: Any) -> Outcome:
+    return value if type(value) is Outcome else Outcome(value)  # to ask the class costs more than to make the event
 
 
 # ── sessions ─────────────────────────────────────────────────────────────────────────────────────────────────────────

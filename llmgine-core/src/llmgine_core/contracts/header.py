@@ -167,6 +167,8 @@ def random_hex() -> str:
 class State:
     """The slots behind the header's properties; written in place, once.
 
+    `_id` holds the stamp, nanoseconds since the epoch, until the id is minted; from then on `_stamp` does.
+
     Attributes:
         header: what messages of one origin share. An unset slot costs four times as much to ask for as one that is
             set, so this one is set from the beginning.
@@ -174,7 +176,7 @@ class State:
 
     __slots__ = ("__weakref__", "_id", "_stamp", "header")
     header: Header
-    _id: str
+    _id: str | int
     _stamp: int
 
     if not TYPE_CHECKING:
@@ -183,6 +185,9 @@ class State:
             if name == "header":  # a class with an __init__ of its own that never calls ours
                 set_header(self, NOTHING_SAID)
                 return NOTHING_SAID
+            if name == "_id":
+                _set_id(self, now := time_ns())
+                return now
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
     def with_header(self, header: Header) -> Self:
@@ -236,15 +241,14 @@ else:
         @property
         def id(self) -> str:
             """128 bits as 32 hexadecimal digits, minted when first read."""
-            try:
-                return _get_id(self)  # `self._id` would ask `__getattr__` as well
-            except AttributeError:
-                return _mint(self)
+            id_ = self._id
+            return id_ if type(id_) is str else _mint(self)
 
         @property
         def timestamp(self) -> datetime:
             """When the message was made."""
-            return _EPOCH + timedelta(microseconds=_stamp_of(self) // 1000)
+            stamp = self._id
+            return _EPOCH + timedelta(microseconds=(self._stamp if type(stamp) is str else stamp) // 1000)
 
         @property
         def correlation_id(self) -> str:
@@ -261,8 +265,6 @@ else:
 
 # The stamp is written through the slots' descriptors, since the classes are frozen.
 _set_stamp = State.__dict__["_stamp"].__set__
-_get_stamp: Callable[[State], int] = State.__dict__["_stamp"].__get__
-_get_id: Callable[[State], str] = State.__dict__["_id"].__get__
 _set_id = State.__dict__["_id"].__set__
 set_header: Callable[[State, Header], None] = State.__dict__["header"].__set__
 """Write a message's header in place; the bus does, when the message enters it."""
@@ -290,7 +292,7 @@ def stamping_init(init: Any, owner: type[State], check: Callable[[Any, tuple[Any
         f"def __init__({', '.join(declared)}):\n"
         f"    if _llmgine_surplus or self.__class__ is not _llmgine_owner:\n"
         f"        _llmgine_check(self.__class__, _llmgine_surplus)\n"
-        f"    _llmgine_set_stamp(self, _llmgine_now())\n"
+        f"    _llmgine_set_id(self, _llmgine_now())\n"
         f"    _llmgine_set_header(self, _llmgine_nothing)\n"
         f"    if _llmgine_header: _llmgine_take_header(self, _llmgine_header)\n"
         f"    {setting}\n"
@@ -298,7 +300,7 @@ def stamping_init(init: Any, owner: type[State], check: Callable[[Any, tuple[Any
     # Every name but `self` is reserved: the parameters are called what users call their fields.
     namespace: dict[str, Any] = {
         "_llmgine_init": init,
-        "_llmgine_set_stamp": _set_stamp,
+        "_llmgine_set_id": _set_id,
         "_llmgine_now": time_ns,
         "_llmgine_set_header": set_header,
         "_llmgine_nothing": NOTHING_SAID,
@@ -346,10 +348,13 @@ def take_header(message: State, given: dict[str, Any]) -> None:
             f"{type(message).__name__}() got an unexpected keyword argument {min(unknown)!r}; "
             f"beside its fields a message takes id, timestamp, {', '.join(sorted(_HEADER_FIELDS))}"
         )
-    if (id_ := given.pop("id", None)) is not None:
-        _set_id(message, id_)
     if (timestamp := given.pop("timestamp", None)) is not None:
-        _set_stamp(message, _nanoseconds(timestamp))
+        _set_id(message, _nanoseconds(timestamp))
+    if (id_ := given.pop("id", None)) is not None:
+        if not isinstance(id_, str):
+            raise TypeError(f"id is a string, not {id_!r}")
+        _set_stamp(message, message._id)  # pyright: ignore[reportPrivateUsage]
+        _set_id(message, id_)
     deadline = given.get("deadline")
     if deadline is not None and deadline.tzinfo is None:
         raise ValueError(f"deadline {deadline.isoformat()} has no time zone; give an aware one, datetime.now(UTC) + …")
@@ -365,25 +370,18 @@ def _nanoseconds(timestamp: datetime) -> int:
     return (timestamp - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
-def _stamp_of(message: State) -> int:
-    try:
-        return _get_stamp(message)
-    except AttributeError:  # a class with an __init__ of its own that never calls ours
-        _set_stamp(message, time_ns())
-        return _get_stamp(message)
-
-
-def _mint(message: State) -> str:
+def _mint(message: Any) -> str:
     """Give the message its id: 48 bits of milliseconds, 12 of their fraction, 62 random (RFC 9562, method 3)."""
-    millis, rest = divmod(_stamp_of(message), 1_000_000)
     with _mint_lock:  # two threads that read the id at once must see the same one
-        try:
-            return _get_id(message)
-        except AttributeError:
-            random = next(_numbers)
-            id_ = f"{millis:012x}7{(rest << 12) // 1_000_000:03x}{_VARIANT[random[0]]}{random[1:16]}"
-            _set_id(message, id_)
-            return id_
+        stamp: Any = message._id
+        if type(stamp) is str:
+            return stamp
+        millis, rest = divmod(stamp, 1_000_000)
+        random = next(_numbers)
+        id_ = f"{millis:012x}7{(rest << 12) // 1_000_000:03x}{_VARIANT[random[0]]}{random[1:16]}"
+        _set_stamp(message, stamp)
+        _set_id(message, id_)
+        return id_
 
 
 def lifecycle_header(message: HeaderFields) -> Header:
