@@ -91,7 +91,7 @@ class Engine:
         self.tells_commands: bool = False
         self._watched = False
         self._heard: dict[type[Event], bool] = {}  # who listens to what, as far as it was asked
-        self.sessions: dict[str, SessionState] = {}
+        self.sessions: dict[str | None, SessionState] = {}
         self.running: set[Call] = set()
         self.streams: set[AnswerStream[Any]] = set()
         self._resting: list[Frame] = []  # calls of handlers that wait for idleness
@@ -779,7 +779,7 @@ class Engine:
 
     def open_session(self, state: SessionState) -> None:
         """Let a session that nobody has open yet begin."""
-        self.sessions[state.name] = state
+        self.sessions[state.id] = state
         state.set_phase("open")
         if self._hears_starts:
             self.emit(events.SessionStartEvent().with_header(state.header))
@@ -873,11 +873,11 @@ class Engine:
             if state.pending:
                 self._dispatcher.cancel_scope(state.subscriptions)
             self.registry.end_scope(state)
-        if self._expectations:
+        if self._watched:
             for expectation in list(self._expectations):
                 if expectation.session_id == state.id:
                     expectation.fail(SessionClosedError(state.name))
-        self.sessions.pop(state.name, None)
+        self.sessions.pop(state.id, None)
         state.set_phase("closed")
         for function in state.on_end:
             function()

@@ -475,7 +475,7 @@ class HandlerRegistry:
             TypeError: the type is no event, or the handler is not of the kind that it needs.
         """
         origin = event_type if type(event_type) is type(Event) else getattr(event_type, "__origin__", event_type)
-        suspends = _check_event_handler(origin, handler, options)
+        suspends = _check_event_handler(origin, handler, options, is_known=origin in self._subscribers)
         call = handler
         if options.in_thread:
             call = functools.partial(self._threads.run, functools.partial(call_plainly, handler))
@@ -564,7 +564,8 @@ class HandlerRegistry:
             self._leaving.add(subscription)
 
     def _forget_plans(self, scope: Scope) -> None:
-        scope.plans.clear()
+        if scope.plans:
+            scope.plans.clear()
         if scope.id is None:
             self.generation += 1
 
@@ -659,9 +660,9 @@ def _check_command_handler(command_type: Any, handler: Callable[..., Any]) -> bo
     return streams
 
 
-def _check_event_handler(event_type: Any, handler: Any, options: Options) -> bool:
+def _check_event_handler(event_type: Any, handler: Any, options: Options, *, is_known: bool) -> bool:
     """Whether the handler suspends; refuses what cannot handle events."""
-    if not (isinstance(event_type, type) and issubclass(event_type, Event)):
+    if not is_known and not (isinstance(event_type, type) and issubclass(event_type, Event)):
         raise TypeError(f"{event_type!r} is no event class; subclass llmgine_core.Event")
     if not callable(handler):
         raise TypeError(f"an event handler must be callable, not {handler!r}")

@@ -121,7 +121,7 @@ class SessionState(Scope):
         """Go on to the next phase; the last wakes who waits for the end."""
         self.phase = phase
         self.is_open = phase == "open"
-        if phase == "closed" and self._ended is not None:
+        if self._ended is not None and phase == "closed":
             self._ended.set()
 
     async def wait_ended(self) -> None:

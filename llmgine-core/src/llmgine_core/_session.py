@@ -55,10 +55,11 @@ class BusSession(Verbs):
     async def __aenter__(self) -> Self:
         if self._has_entered:
             raise SessionClosedError(self.id) if self.closed else SessionExistsError(self.id)
-        engine = self._engine
-        engine.admit(engine.registry.bus)
-        if (state := engine.sessions.get(self.id)) is None:
-            engine.open_session(self._scope)
+        engine, mine = self._engine, self._scope
+        if engine.state != "running":
+            engine.admit(engine.registry.bus)
+        if (state := engine.sessions.get(mine.id)) is None:
+            engine.open_session(mine)
         elif not self._join:
             raise SessionExistsError(self.id)
         elif not state.is_open:
