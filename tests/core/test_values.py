@@ -19,6 +19,7 @@ from llmgine_core import (
     LLMStreamEvent,
     LLMTextDelta,
     LLMUnknownEvent,
+    Message,
     RunTurn,
     SerializationError,
     StreamCommand,
@@ -190,12 +191,14 @@ def test_a_message_inside_another_or_in_an_answer_keeps_its_class_and_header() -
 # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@attrs.frozen
 class Listing(Command[list[T]], Generic[T]):
-    pass
+    first: T | None = None
 
 
+@attrs.frozen
 class Swapped(Listing[U], Generic[T, U]):
-    pass
+    second: tuple[T, ...] = ()
 
 
 class Points(Swapped[str, Point]):
@@ -265,6 +268,12 @@ def test_the_type_of_an_answer_is_read_off_the_command(command: Any, answer: Any
 )
 def test_an_answer_survives(value: Any, command: Any) -> None:
     assert loads_answer(dumps_answer(value, command), command) == value
+
+
+def test_a_generic_message_survives_as_far_as_its_types_are_known() -> None:
+    messages: list[Message] = [Listing("x"), Listing[str](), Swapped(1, ("x",)), Points()]
+    for message in messages:
+        assert loads(dumps(message)) == message
 
 
 def test_a_bad_answer_is_refused_with_its_path() -> None:

@@ -1,0 +1,93 @@
+"""Every contract, event and command survives JSON."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llmgine_core import LLMStreamEvent, Message, TurnStreamEvent, contracts, events
+from llmgine_core.contracts import ContentPart, Part, ToolContext
+from llmgine_core.contracts.header import HeaderFields
+from llmgine_core.serialization import dumps, dumps_value, loads, loads_value
+from tests.core.strategies import instances
+
+NOT_DATA: dict[Any, str] = {
+    Message: "what travels is a command, a stream or an event",
+    HeaderFields: "exists for type checkers alone",
+    ToolContext: "holds what lives: a session, an application",
+}
+
+
+def modules() -> Iterator[Any]:
+    yield events
+    for module in pkgutil.iter_modules(contracts.__path__, f"{contracts.__name__}."):
+        yield importlib.import_module(module.name)
+
+
+def is_contract(member: Any) -> bool:
+    return inspect.isclass(member) and attrs.has(member) and not member.__name__.startswith("_")
+
+
+DISCOVERED = {
+    name: kind
+    for module in modules()
+    for name, kind in inspect.getmembers(module, is_contract)
+    if kind.__module__ == module.__name__ and kind not in NOT_DATA
+}
+
+
+def below(kind: type[Any]) -> Iterator[type[Any]]:
+    for subclass in kind.__subclasses__():
+        yield subclass
+        yield from below(subclass)
+
+
+def survives(value: Any, kind: Any) -> None:
+    if not isinstance(value, Message):
+        assert loads_value(dumps_value(value, kind), kind) == value
+        return
+    back = loads(dumps(value))
+    assert type(back) is type(value)
+    assert back == value
+    assert (back.id, back.timestamp, back.header) == (value.id, value.timestamp, value.header)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.data())
+@pytest.mark.parametrize("kind", DISCOVERED.values(), ids=DISCOVERED)
+def test_each_survives(kind: Any, data: st.DataObject) -> None:
+    survives(data.draw(instances(kind)), kind)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.data())
+@pytest.mark.parametrize(
+    "union", [Part, ContentPart, LLMStreamEvent, TurnStreamEvent, tuple[contracts.ChatMessage, ...]]
+)
+def test_members_of_a_union_survive_as_such(union: Any, data: st.DataObject) -> None:
+    survives(data.draw(instances(union)), union)
+
+
+def test_none_is_forgotten() -> None:
+    """Found another way, by name and by base class, there is no other."""
+    found = set(DISCOVERED.values())
+    public = (getattr(module, name) for module in (contracts, events) for name in module.__all__)
+    assert {member for member in public if is_contract(member)} - set(NOT_DATA) == found
+    assert {kind for kind in below(Message) if kind.__module__.startswith("llmgine_core.")} <= found | set(NOT_DATA)
+
+
+def test_a_class_that_no_strategy_makes_fails() -> None:
+    @attrs.frozen
+    class Odd:
+        field: complex
+
+    with pytest.raises(TypeError, match="no strategy makes <class 'complex'>"):
+        instances(Odd)
