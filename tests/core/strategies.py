@@ -7,7 +7,7 @@ import typing
 from collections import ChainMap
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from enum import Enum
+from enum import EnumType
 from functools import cache
 from typing import Any, get_args, get_origin
 
@@ -104,13 +104,13 @@ def instances(kind: Any) -> st.SearchStrategy[Any]:
         return st.lists(instances(arguments[0]), max_size=2).map(tuple)
     if isinstance(origin, type) and issubclass(origin, Mapping) and arguments[0] is str:
         return st.dictionaries(words, instances(arguments[1]), max_size=3)
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return st.sampled_from(kind)
+    if isinstance(kind, EnumType):
+        return st.sampled_from(list[Any](kind))
     if kind is Event:  # somebody's, inside another contract
         return st.builds(Said, words, numbers)
     if kind in _BASES:
         return st.one_of(*map(instances, kind.__subclasses__()))
-    if hasattr(kind, "__attrs_attrs__"):
+    if attrs.has(kind):
         return _built(kind)
     raise TypeError(f"no strategy makes {kind!r}")
 
