@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from llmgine_core import LLMStreamEvent, Message, TurnStreamEvent, contracts, events
 from llmgine_core.contracts import ContentPart, Part, ToolContext
 from llmgine_core.contracts.header import HeaderFields
-from llmgine_core.serialization import dumps, dumps_value, loads, loads_value
-from tests.core.strategies import instances
+from llmgine_core.serialization import dumps, dumps_value, from_document, loads, loads_value, to_document
+from tests.core.strategies import instances, json_data
 
 NOT_DATA: dict[Any, str] = {
     Message: "what travels is a command, a stream or an event",
@@ -74,6 +74,28 @@ def test_each_survives(kind: Any, data: st.DataObject) -> None:
 )
 def test_members_of_a_union_survive_as_such(union: Any, data: st.DataObject) -> None:
     survives(data.draw(instances(union)), union)
+
+
+MESSAGES = {name: kind for name, kind in DISCOVERED.items() if issubclass(kind, Message)}
+
+
+def crowded(data: Any, news: Any) -> Any:
+    """The document with something new in every object."""
+    if isinstance(data, dict):
+        members: dict[str, Any] = data
+        return {**{key: crowded(member, news) for key, member in members.items()}, "what is new": news}
+    if isinstance(data, list | tuple):
+        items: list[Any] = list(data)
+        return [crowded(item, news) for item in items]
+    return data
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.data())
+@pytest.mark.parametrize("kind", MESSAGES.values(), ids=MESSAGES)
+def test_what_is_new_survives_in_each_at_every_depth(kind: Any, data: st.DataObject) -> None:
+    document = crowded(to_document(data.draw(instances(kind))), data.draw(json_data))
+    assert to_document(from_document(document)) == document
 
 
 def test_none_is_forgotten() -> None:

@@ -102,8 +102,7 @@ def _reader(basis: type, accepted: type | tuple[type, ...]) -> Callable[[Any, An
     """Read a value of this very kind of JSON; also as a member of an enum that is one (cattrs asks by base class)."""
 
     def read(value: Any, kind: Any) -> Any:
-        is_truth = isinstance(value, bool) and basis is not bool  # which Python takes for a number
-        if is_truth or not isinstance(value, accepted):
+        if not isinstance(value, accepted):
             raise TypeError(f"{basis.__name__} is wanted, not {short(value)}")
         return value if type(value) is kind else kind(value)
 
