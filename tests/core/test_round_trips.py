@@ -17,6 +17,7 @@ from llmgine_core import LLMStreamEvent, Message, TurnStreamEvent, contracts, ev
 from llmgine_core.contracts import ContentPart, Part, ToolContext
 from llmgine_core.contracts.header import HeaderFields
 from llmgine_core.serialization import dumps, dumps_value, from_document, loads, loads_value, to_document
+from llmgine_core.serialization._text import is_list, is_object
 from tests.core.strategies import instances, json_data
 
 NOT_DATA: dict[Any, str] = {
@@ -81,13 +82,9 @@ MESSAGES = {name: kind for name, kind in DISCOVERED.items() if issubclass(kind, 
 
 def crowded(data: Any, news: Any) -> Any:
     """The document with something new in every object."""
-    if isinstance(data, dict):
-        members: dict[str, Any] = data
-        return {**{key: crowded(member, news) for key, member in members.items()}, "what is new": news}
-    if isinstance(data, list | tuple):
-        items: list[Any] = list(data)
-        return [crowded(item, news) for item in items]
-    return data
+    if is_object(data):
+        return {**{key: crowded(member, news) for key, member in data.items()}, "what is new": news}
+    return [crowded(item, news) for item in data] if is_list(data) else data
 
 
 @settings(max_examples=10, deadline=None)

@@ -132,6 +132,7 @@ def test_a_value_survives_as_the_type_named(value: Any, kind: Any) -> None:
         ('{"role": "user", "parts": [{"text": "x"}]}', ChatMessage, "$.parts[0]"),
         ('{"role": "user", "parts": [{"type": 5}]}', ChatMessage, "$.parts[0]"),
         ("5", Said, "$"),
+        ('{"x": 1, "y": 1e400}', Point, "$"),
         ("[" * 100_000, Point, "$"),
     ],
 )
@@ -323,6 +324,8 @@ def test_a_bad_answer_is_refused_with_its_path() -> None:
         loads_answer('[{"x": null}]', Points)
     with pytest.raises(SerializationError, match="the answer of Lost is unknown"):
         answer_type(Lost)
+    with pytest.raises(TypeError, match="Said is no command"):
+        answer_type(Said)  # type: ignore[arg-type]
 
 
 # ── types by name ────────────────────────────────────────────────────────────────────────────────────────────────────

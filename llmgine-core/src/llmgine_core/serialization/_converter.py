@@ -71,9 +71,7 @@ def make_converter() -> Converter:
     for kind, accepted in ((str, str), (int, int), (float, (int, float)), (bool, bool), (NoneType, NoneType)):
         converter.register_structure_hook(kind, _reader(kind, accepted))
     converter.register_unstructure_hook_func(_is_output_type, type_document)
-    converter.register_structure_hook_func(
-        _is_output_type, lambda document, _: None if document is None else type_named(document)
-    )
+    converter.register_structure_hook_func(_is_output_type, lambda document, _: type_named(document))
     for union, (classes, unknown) in TAGGED.items():
         _tag(converter, union, classes, unknown)
     return converter
