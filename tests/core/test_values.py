@@ -225,6 +225,9 @@ def test_a_message_inside_another_or_in_an_answer_keeps_its_class_and_header() -
         assert (back, back.id, back.header) == (said, said.id, said.header)
     with pytest.raises(SerializationError, match=r"Said is wanted, not .*Noted @ \$\.data\.first"):
         loads(json.dumps(to_document(Bundle(said)) | {"data": {"first": to_document(Noted())}}))
+    broken = to_document(said) | {"data": {"number": "many"}}
+    with pytest.raises(SerializationError, match=r"int is wanted, not 'many' @ \$\.data\.more\[0\]\.data\.number"):
+        loads(json.dumps(to_document(Bundle(said)) | {"data": {"first": to_document(said), "more": [broken]}}))
 
 
 # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -241,6 +244,14 @@ class Swapped(Listing[U], Generic[T, U]):
 
 
 class Points(Swapped[str, Point]):
+    pass
+
+
+class Echo(Command[T], Generic[T]):
+    pass
+
+
+class EchoPoint(Echo[Point]):
     pass
 
 
@@ -277,6 +288,8 @@ class Stream(StreamCommand[Mapping[str, Point]]):
         (ApproveToolCall, Approval),
         (Points, list[Point]),
         (Listing, list[Any]),
+        (Echo, Any),
+        (EchoPoint, Point),
         (Anything, Any),
         (Command, Any),
         (Quiet, type(None)),
