@@ -190,6 +190,7 @@ class LLMResponseEvent(Event):
     Attributes:
         time_to_first_chunk: seconds until the first event of a streamed answer.
         response: the answer; None where there is none.
+        chunks: how many events of a streamed answer there were.
     """
 
     type_name: ClassVar[str] = "LLMResponseEvent"
@@ -203,6 +204,7 @@ class LLMResponseEvent(Event):
     time_to_first_chunk: float | None = None
     response: LLMResponse | None = None
     error: ErrorInfo | None = None
+    chunks: int = 0
 
 
 @attrs.frozen
@@ -218,10 +220,16 @@ class LLMStreamChunkEvent(Event):
 
 @attrs.frozen
 class ToolExecuteStartEvent(Event):
-    """A tool call begins. What the tool does meanwhile names this event as its cause."""
+    """A tool call begins. What the tool does meanwhile names this event as its cause.
+
+    Attributes:
+        call: the call.
+        description: the tool's, as the model is told of it; empty where there is no such tool.
+    """
 
     type_name: ClassVar[str] = "ToolExecuteStartEvent"
     call: ToolCall
+    description: str = ""
 
 
 @attrs.frozen

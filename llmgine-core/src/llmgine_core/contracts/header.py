@@ -66,7 +66,7 @@ class Header:
     traceparent: str | None = None
     tracestate: str | None = None
     metadata: Mapping[str, Any] = attrs.field(factory=dict[str, Any], converter=_read_only)
-    unknown: Mapping[str, Any] | None = None
+    unknown: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         values = {**_values(self), "metadata": dict(self.metadata), "unknown": self.unknown}
