@@ -102,6 +102,8 @@ def instances(kind: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from(arguments)
     if origin is tuple and arguments[1:] == (...,):
         return st.lists(instances(arguments[0]), max_size=2).map(tuple)
+    if origin is frozenset:
+        return st.frozensets(instances(arguments[0]), max_size=3)
     if isinstance(origin, type) and issubclass(origin, Mapping) and arguments[0] is str:
         return st.dictionaries(words, instances(arguments[1]), max_size=3)
     if isinstance(kind, EnumType):
