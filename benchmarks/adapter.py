@@ -54,12 +54,14 @@ class Adapter:
         name: as the table says it.
         distribution: what installs it.
         module: what a user imports.
+        lazy_names: what of it a program begins with, where the module loads its names only when they are asked for.
         delivers_inline: whether publishing returns only when the handlers have, so that nothing ever queues.
     """
 
     name: str = ""
     distribution: str = ""
     module: str = ""
+    lazy_names: tuple[str, ...] = ()
     delivers_inline: bool = False
 
     def calls(self) -> AbstractAsyncContextManager[Calls]:

@@ -16,20 +16,20 @@ from packaging.requirements import Requirement
 from benchmarks.adapter import Adapter
 from benchmarks.loops import Round, Size
 
-__all__ = ["import_of_asyncio", "import_of_bus", "megabytes", "requirements"]
+__all__ = ["import_of_asyncio", "import_of_bus", "import_of_module", "megabytes", "requirements"]
 
 PROGRAM = """
 import time
 start = time.process_time()
-import {module}
+{statement}
 print(time.process_time() - start)
 """
 """Its figure is the process's CPU time less that of the bare interpreter, which has started by then."""
 
 
-def import_time(module: str) -> float:
-    """CPU seconds of importing a module in a new interpreter."""
-    program = PROGRAM.format(module=module)
+def import_time(statement: str) -> float:
+    """CPU seconds of a statement that imports something, in a new interpreter."""
+    program = PROGRAM.format(statement=statement)
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     return float(done.stdout)
 
@@ -39,17 +39,28 @@ async def import_of_asyncio(_: Adapter, __: Size) -> AsyncGenerator[Round]:
     """The import that no async program can do without."""
 
     async def once() -> float:
-        return import_time("asyncio")
+        return import_time("import asyncio")
+
+    yield once
+
+
+@asynccontextmanager
+async def import_of_module(adapter: Adapter, _: Size) -> AsyncGenerator[Round]:
+    """The import of the bus's module, with all that it imports."""
+
+    async def once() -> float:
+        return import_time(f"import {adapter.module}")
 
     yield once
 
 
 @asynccontextmanager
 async def import_of_bus(adapter: Adapter, _: Size) -> AsyncGenerator[Round]:
-    """The import of the bus's module, with all that it imports."""
+    """The import of what a program with a bus begins with, of a module that loads its names when they are asked for."""
+    names = ", ".join(adapter.lazy_names)
 
     async def once() -> float:
-        return import_time(adapter.module)
+        return import_time(f"from {adapter.module} import {names}" if names else f"import {adapter.module}")
 
     yield once
 

@@ -52,6 +52,7 @@ class Llmgine(Adapter):
     name = "llmgine"
     distribution = "llmgine-core"
     module = "llmgine_core"
+    lazy_names = ("Command", "Event", "MessageBus")
 
     def __init__(self, live: int = 0) -> None:
         self._live = live

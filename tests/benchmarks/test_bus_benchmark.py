@@ -30,7 +30,7 @@ NAMES = [
     *("crowd-session", "crowd-session-bare", "crowd-session-used"),
     *("crowd-execute", "crowd-publish", "crowd-publish-session"),
     *("bytes", "bytes-lane", "neighbour", "neighbour-session", "order"),
-    *("import", "requirements", "disk"),
+    *("import", "import-bus", "requirements", "disk"),
 ]
 COUNTS_AND_BYTES = {"bytes", "bytes-lane", "neighbour", "neighbour-session", "order", "requirements", "disk"}
 

@@ -74,12 +74,19 @@ def test_sequences_become_tuples_and_words_become_enums() -> None:
     assert (type(request.messages), type(request.tools), request.stop) == (tuple, tuple, (".",))
     response = LLMResponse(model="m", message=ChatMessage.assistant("x"), finish_reason="length")
     assert response.finish_reason is FinishReason.LENGTH
+    assert LLMRequest(messages=[], allowed_tools=["a"]).allowed_tools == ("a",)
+    assert ToolResult("1", "t", "x", parts=[TextPart("x")]).parts == (TextPart("x"),)
 
 
 def test_usage_adds_up() -> None:
     total = Usage(1, 2, 3, 4) + Usage(10, 20, 30, 40)
     assert total == Usage(11, 22, 33, 44)
     assert total.total_tokens == 33
+    first = Usage(cache_creation_input_tokens=1, extra={"audio": {"in": 1, "out": 2}, "tier": "a", "only": 1})
+    second = Usage(cache_creation_input_tokens=2, extra={"audio": {"in": 10}, "tier": "b", "none": None})
+    both = {"audio": {"in": 11, "out": 2}, "tier": "b", "only": 1, "none": None}
+    assert first + second == Usage(cache_creation_input_tokens=3, extra=both)
+    assert first + Usage() == Usage() + first == first
 
 
 def test_an_exception_is_taken_down_as_data_even_if_it_cannot_be_read() -> None:

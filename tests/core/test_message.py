@@ -188,3 +188,44 @@ def test_validators_see_the_header() -> None:
 
     Checked("x", session_id="s")
     assert seen == ["s"]
+
+
+def test_an_init_that_does_more_than_fill_fields_is_called_for_what_it_does() -> None:
+    """Converters, factories, hooks, defaults and an `__init__` of its own work as in any attrs class."""
+
+    @attrs.frozen(init=False)
+    class Written(Event):
+        number: int
+
+        def __init__(self, number: int) -> None:
+            object.__setattr__(self, "number", number + 1)
+
+    @attrs.frozen
+    class Converted(Event):
+        number: int = attrs.field(converter=int)
+        more: list[int] = attrs.field(factory=list[int])
+
+    @attrs.frozen
+    class Checked(Event):
+        number: int = attrs.field(validator=attrs.validators.gt(0))
+
+    @attrs.frozen
+    class Renamed(Event):
+        _number: int = attrs.field(default=7, alias="count")
+
+    @attrs.frozen
+    class Fixed(Event):
+        number: int = attrs.field(init=False, default=7)
+
+    @attrs.frozen(cache_hash=True)
+    class Hashed(Event):
+        number: int
+
+    assert Written(1).number == 2
+    assert (Converted("1").number, Converted(1).more) == (1, [])
+    with pytest.raises(ValueError, match="> 0"):
+        Checked(0)
+    assert Renamed(count=3) == Renamed(3) != Renamed()
+    assert Fixed().number == 7
+    assert hash(Hashed(1)) == hash(Hashed(1))
+    assert all(m.timestamp for m in (Written(1), Converted(1), Checked(1), Renamed(), Fixed(), Hashed(1)))

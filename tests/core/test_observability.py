@@ -16,19 +16,24 @@ from llmgine_core import (
     ErrorInfo,
     Event,
     EventRecord,
+    FilePart,
     HandlerStats,
+    ImagePart,
     LLMRequest,
     LLMRequestEvent,
     LogEvent,
     MetricEvent,
     ObservabilityClient,
     ObservabilityEventHandler,
+    ReasoningPart,
+    RefusalPart,
     SpanEndEvent,
     SpanStartEvent,
     TextPart,
     ToolCall,
     ToolExecuteResultEvent,
     ToolResult,
+    UnknownPart,
     content,
     current_message,
 )
@@ -114,7 +119,22 @@ class Secretive(Event):
 
 SECRET = "hush-hush"
 DEEP = Secretive(
-    nested=(ChatMessage.user(SECRET), ChatMessage.tool(ToolResult("1", "t", SECRET))),
+    nested=(
+        ChatMessage.user(SECRET),
+        ChatMessage.tool(ToolResult("1", "t", SECRET, parts=[TextPart(SECRET)])),
+        ChatMessage(
+            "assistant",
+            [
+                TextPart("", annotations=[{"cited": SECRET}], extra={"x": SECRET}),
+                ImagePart(SECRET, SECRET),
+                FilePart(url=SECRET, data=SECRET, name=SECRET),
+                ReasoningPart(SECRET, summary=[SECRET]),
+                RefusalPart(SECRET),
+                UnknownPart("smell", {"of": SECRET}),
+            ],
+            extra={"x": SECRET},
+        ),
+    ),
     anything=[{"deep": ChatMessage.assistant(SECRET, tool_calls=(ToolCall("1", "t", SECRET),))}],
     table={"x": [TextPart(SECRET)]},
 )
@@ -155,6 +175,9 @@ def test_empty_content_is_written_as_it_is_and_what_json_cannot_say_as_its_repr(
 
     fields = ContentPolicy().project(Secretive(hidden="", anything=Odd()))
     assert (fields["hidden"], fields["anything"]) == ("", "<odd>")
+    said = ContentPolicy().project(Secretive(nested=(ChatMessage("assistant", [TextPart("", extra={"x": 1})]),)))
+    [part] = said["nested"][0]["parts"]
+    assert (part["text"], list(part["annotations"]), part["extra"]["omitted"]) == ("", [], "content")
     assert ContentPolicy(content=True).project(Said("\ud800"))["text"] == "\ud800"
     assert ContentPolicy().project(Noted("\ud800"))["text"]["bytes"] == 3
 

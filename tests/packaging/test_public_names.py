@@ -62,3 +62,11 @@ def test_a_package_lists_every_public_name_once(name: str) -> None:
 def test_the_core_re_exports_every_error_and_event(name: str) -> None:
     core, module = importlib.import_module(CORE.module), importlib.import_module(f"{CORE.module}.{name}")
     assert sorted(set(module.__all__) - set(core.__all__)) == []
+
+
+def test_the_core_lists_its_names_before_they_are_loaded_and_knows_no_others() -> None:
+    core = importlib.import_module(CORE.module)
+    assert set(core.__all__) <= set(dir(core))
+    assert dir(core) == sorted(dir(core))
+    with pytest.raises(AttributeError, match="module 'llmgine_core' has no attribute 'MesageBus'"):
+        _ = core.MesageBus

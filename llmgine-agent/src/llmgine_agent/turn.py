@@ -32,12 +32,14 @@ from llmgine_core import (
     ToolDefinition,
     ToolOutcome,
     ToolResult,
+    ToolSchemaError,
     TurnCompleted,
     TurnResult,
     TurnStreamEvent,
     TurnTextDelta,
     TurnToolCall,
     TurnToolResult,
+    UnknownType,
     Usage,
     abc,
 )
@@ -47,6 +49,7 @@ __all__ = ["TurnHandlers"]
 _STOPPED_BY = {
     FinishReason.LENGTH: StoppedBy.LENGTH,
     FinishReason.CONTENT_FILTER: StoppedBy.CONTENT_FILTER,
+    FinishReason.REFUSAL: StoppedBy.REFUSAL,
 }
 
 
@@ -114,6 +117,8 @@ class _Turn:
         self._added: list[ChatMessage] = []
         self._unsaved: list[ChatMessage] = [ChatMessage.user(command.text)]
         self._usage = Usage()
+        if isinstance(command.output, UnknownType):
+            raise ToolSchemaError(str(command.output.document), "no type of that name is imported where the turn runs")
         self._format = None if command.output is None else self._session.tools.output_format(command.output)
         self._output: Any = None
         self._asides: tuple[ChatMessage, ...] = ()  # the round of repair, which the history does without

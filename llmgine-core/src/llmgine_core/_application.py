@@ -32,6 +32,8 @@ from llmgine_core.observability import ObservabilityClient, ObservabilityEventHa
 
 __all__ = ["Application", "ApplicationSession", "BoundHistory"]
 
+C = TypeVar("C")
+A = TypeVar("A")
 R = TypeVar("R")
 T = TypeVar("T")
 E = TypeVar("E", bound=Event)
@@ -327,8 +329,8 @@ class ApplicationSession:
 
     def register_command_handler(
         self,
-        command_type: type[Command[R]] | type[StreamCommand[R]],
-        handler: Callable[[Any], Any],
+        command_type: abc.CommandType[C, A],
+        handler: Callable[[C], A],
         *,
         timeout: float | None = None,
     ) -> abc.Registration:

@@ -12,8 +12,9 @@ from typing import Any, ClassVar, Self
 
 from llmgine_core._engine import Engine
 from llmgine_core._session import BusSession
+from llmgine_core._transport import InMemoryTransport
 from llmgine_core._verbs import Verbs
-from llmgine_core.abc import EventTap, Middleware, Registration
+from llmgine_core.abc import EventTap, Middleware, Registration, Transport
 from llmgine_core.contracts import BusStats, DeadLetter, Event, Overflow, StopReport
 
 __all__ = ["MessageBus"]
@@ -43,6 +44,7 @@ class MessageBus(Verbs):
             an event handler, which must not wait, use a reserve of twice as many.
         overflow: what becomes of an event for which there is no room, where its subscription does not say otherwise:
             `wait` (the publisher does, in turn), `drop_oldest` (from the longest lane), `drop_newest`, `raise`.
+        transport: what carries messages to and from other buses; by default there are none. A transport serves one bus.
         stall_after: seconds that the event loop may be blocked before the log names the handler that blocks it, from a
             thread that watches; None does without.
 
@@ -58,9 +60,11 @@ class MessageBus(Verbs):
         *,
         capacity: int = 10_000,
         overflow: Overflow = "wait",
+        transport: Transport | None = None,
         stall_after: float | None = 1.0,
     ) -> None:
-        engine = Engine(capacity=capacity, overflow=overflow, stall_after=stall_after)
+        transport = InMemoryTransport() if transport is None else transport
+        engine = Engine(capacity=capacity, overflow=overflow, transport=transport, stall_after=stall_after)
         super().__init__(engine, engine.registry.bus)
 
     @classmethod
@@ -83,6 +87,11 @@ class MessageBus(Verbs):
         except LookupError:
             raise LookupError("no application runs here; enter an ApplicationBootstrap first") from None
 
+    @property
+    def transport(self) -> Transport:
+        """What carries its messages; its `capabilities` say what an accepted event survives."""
+        return self._engine.link.transport
+
     # starting and stopping
 
     async def start(self) -> None:
@@ -90,6 +99,9 @@ class MessageBus(Verbs):
 
         Raises:
             BusClosedError: the bus is stopping.
+            RuntimeError: the transport does not run on this event loop.
+            DuplicateHandlerError: a group's members on other buses handle another event type, or with another filter.
+            Exception: whatever the transport raised when it was opened.
         """
         await self._engine.start()
 

@@ -13,7 +13,9 @@ from llmgine_core import events
 from llmgine_core._frames import Frame
 from llmgine_core._loop import is_cancellation
 from llmgine_core._registry import CommandHandler
-from llmgine_core.contracts import ErrorInfo, Event, Handling, Message, Outcome, lifecycle_header
+from llmgine_core._scopes import SessionState
+from llmgine_core.contracts import ErrorInfo, Event, Header, Message, Outcome, lifecycle_header
+from llmgine_core.contracts.header import set_header
 from llmgine_core.errors import BusClosedError, SessionClosedError
 
 __all__ = ["Call", "CommandTeller", "late", "outcome_of", "seconds_left"]
@@ -44,25 +46,17 @@ class Call(Frame):
     """A command that is being answered, in its caller's task.
 
     A scope around every command would cost more than the command. So where the loop can cancel the task itself, and no
-    timeout is asked for, there is none: whoever must end the call cancels the task, and `take_back` gives the task
+    timeout is asked for, there is none: whoever must end the call cancels the task, and `leave` gives the task
     that cancellation back when it has arrived.
 
     Attributes:
+        task: the caller's, if there is no scope.
         refusal: what the caller gets instead of an answer, once somebody has ended the call.
     """
 
-    __slots__ = ("_cancellations", "_scope", "_task", "refusal")
-
-    def __init__(self, command: Message, above: Handling | None, owner: object, task: Any) -> None:
-        # the fields of the bases are written here: one is made for every command
-        self.message = command
-        self.above = above
-        self.over = False
-        self._derived = None
-        self.owner = owner
-        self._task = task
-        self._cancellations = 0
-        self.refusal: Exception | None = None
+    task: Any = None
+    refusal: Exception | None = None
+    _cancellations: int = 0
 
     def bounded(self, seconds: float | None) -> anyio.CancelScope:
         """The scope in which the command is answered, where there is one."""
@@ -73,11 +67,11 @@ class Call(Frame):
 
     def fail(self, error: Exception) -> None:
         """Cancel the handler; the caller gets the error. May be said again to one that does not heed it."""
-        if self._task is None:
+        if self.task is None:
             self._scope.cancel()
         else:
             self._cancellations += 1
-            self._task.cancel()
+            self.task.cancel()
         self.refusal = self.refusal or error
 
     def refused(self, error: BaseException) -> Exception | None:
@@ -85,12 +79,15 @@ class Call(Frame):
         if self.refusal is None or not isinstance(error, asyncio.CancelledError):
             return None
         # else somebody has cancelled the caller as well
-        return self.refusal if self._task.cancelling() <= self._cancellations else None
+        return self.refusal if self.task.cancelling() <= self._cancellations else None
 
-    def take_back(self) -> None:
-        """Give the task its cancellation back."""
+    def leave(self, session: SessionState | None) -> None:
+        """Let go of what is above and of the session that it ran for, and give the task its cancellations back."""
+        self.end()
+        if session is not None:
+            session.work.discard(self)
         for _ in range(self._cancellations):
-            self._task.uncancel()
+            self.task.uncancel()
 
     @property
     def reply(self) -> Exception:
@@ -121,6 +118,7 @@ class CommandTeller:
     ) -> None:
         self._emit, self._listens = emit, listens
         self._command, self._registration = command, registration
+        self._header: Header | None = None
         self._began = time.perf_counter()
 
     def started(self) -> None:
@@ -137,4 +135,7 @@ class CommandTeller:
             self._tell(events.CommandResultEvent(command.id, command.type_name, outcome, seconds, answer, info))
 
     def _tell(self, event: Event) -> None:
-        self._emit(event.with_header(lifecycle_header(self._command)))
+        if self._header is None:
+            self._header = lifecycle_header(self._command)
+        set_header(event, self._header)
+        self._emit(event)

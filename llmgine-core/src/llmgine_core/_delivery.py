@@ -216,7 +216,7 @@ class Dispatcher:
     def put(self, event: Event, plan: Plan, context: contextvars.Context) -> None:
         """Owe the event to everybody in the plan; there must be room."""
         if not plan.count:
-            self.unmatched += 1
+            self.unmatched += not plan.is_shared
             return
         for subscription in plan.subscriptions:
             subscription.deliveries += 1
@@ -232,23 +232,26 @@ class Dispatcher:
         if not self._is_led:
             self._appoint()
 
-    @staticmethod
-    def _count_waiting(plan: Plan, session_id: str | None) -> None:
+    def _count_waiting(self, plan: Plan, session_id: str | None) -> None:
         for subscription in plan.subscriptions:
             if subscription.waiting is not None:
-                subscription.waiting[session_id] = subscription.waiting.get(session_id, 0) + 1
+                self._room.enter_lane(subscription, session_id)
 
     def drop(self, subscription: Subscription, event: Event) -> None:
         """Count an event for which there is no room."""
         subscription.deliveries += 1
         subscription.dropped += 1
         self._herald.dropped(subscription, event, "no room")
+        if not subscription.is_plain:
+            self._note_end(subscription, event, "dropped")
 
     def fail(self, subscription: Subscription, event: Event, error: BaseException) -> None:
         """Count an event on which a subscription's filter failed."""
         subscription.deliveries += 1
         subscription.failed += 1
         self._herald.failed(subscription, event, 1, error)
+        if not subscription.is_plain:
+            self._note_end(subscription, event, "failed")
 
     def drop_oldest(self, subscription: Subscription, session_id: str | None, *, own_lane: bool) -> bool:
         """Give up the delivery that has waited longest, to make room for one of `subscription` in that session.
@@ -293,7 +296,7 @@ class Dispatcher:
     def _give_up(self, subscription: Subscription, event: Event, how: str) -> None:
         """Count a delivery that waited as dropped, discarded or expired."""
         self._start(subscription, event.header.session_id)
-        self._settle(subscription, how)
+        self._settle(subscription, event, how)
         if how == "dropped":
             self._herald.dropped(subscription, event, "no room")
 
@@ -305,10 +308,17 @@ class Dispatcher:
         if subscription.waiting is not None:
             self._room.left_lane(subscription, session_id)
 
-    def _settle(self, subscription: Subscription, how: str) -> None:
+    def _settle(self, subscription: Subscription, event: Event, how: str) -> None:
         setattr(subscription, how, getattr(subscription, how) + 1)
         if subscription.session is not None:
             subscription.session.pending -= 1
+        if not subscription.is_plain:
+            self._note_end(subscription, event, how)
+
+    def _note_end(self, subscription: Subscription, event: Event, how: str) -> None:
+        """Tell who waits for the end of a delivery, and let a subscription go that is withdrawn and owed no more."""
+        if subscription.receipts and (tell := subscription.receipts.pop(event.id, None)) is not None:
+            tell(how)
         if not subscription.alive:
             self._registry.retire(subscription)
 
@@ -367,48 +377,37 @@ class Dispatcher:
     def _lead(self, worker: _Worker) -> bool:  # noqa: C901 - a call for each step would double what a delivery costs
         """Deliver what waits, until nothing does (False), a handler suspends, or others should run (True)."""
         ingress, room, gate, owner, send = self._ingress, self._room, self._room.gate, self._owner, worker.shell.send
-        budget = _TURN
+        take, budget = ingress.popleft, _TURN
         while ingress:
             if budget <= 0:
                 if self._idle.waiting:
                     self._idle.check()
                 return True
-            event = ingress.popleft()
-            plan = ingress.popleft()
-            context = ingress.popleft()
+            event, plan, context = take(), take(), take()
             count = plan.count
             budget -= count
-            session_id = event.header.session_id
+            frame = DeliveryFrame()
+            frame.message, frame.owner = event, owner
             above = context.get(current_handling)
-            frame = DeliveryFrame(event, None if above is None else still_handled(above), owner)
+            if above is not None:
+                frame.above = still_handled(above)
             context.run(_set_current, frame)
             tells = self.tells and type(event) not in RUNTIME_EVENTS
+            expires = plan.expires is not None
             index = 0
             for subscription in plan.subscriptions:
                 index += 1
-                if not subscription.alive:  # withdrawn by a handler of this very event
-                    self._give_up(subscription, event, "discarded")
-                    continue
-                if subscription.lanes and (lane := subscription.lanes.get(session_id)) is not None:
-                    own = context if count == 1 else context.copy()
-                    lane.queue.append(event)
-                    lane.queue.append(own if plan.expires is None else _Late(own, plan.expires))
-                    continue
-                room.queued -= 1
-                if gate.waiting:
-                    gate.let_in()
-                if subscription.waiting is not None:
-                    room.left_lane(subscription, session_id)
-                if plan.expires is not None and _monotonic() >= plan.expires:
-                    self._settle(subscription, "expired")
+                if subscription.is_plain and not subscription.lanes and not expires:
+                    room.queued -= 1
+                elif not self._may_begin(subscription, event, plan, context):
                     continue
                 # only the last may spoil the publisher's context, and only if it is not to be called in it again
-                said: Any
-                own = context if index == count and subscription.options.retry.attempts == 1 else context.copy()
+                own = context if index == count and subscription.is_plain else context.copy()
                 began = 0.0
                 if tells:
                     self._herald.started(subscription, event)
                     began = time.perf_counter()
+                said: Any
                 if subscription.suspends:
                     said = own.run(send, (subscription.call, event))
                 else:
@@ -423,8 +422,8 @@ class Dispatcher:
                     subscription.delivered += 1
                     if subscription.session is not None:
                         subscription.session.pending -= 1
-                    if not subscription.alive:
-                        self._registry.retire(subscription)
+                    if not subscription.is_plain:
+                        self._note_end(subscription, event, "delivered")
                     if tells:
                         self._herald.ended(subscription, event, "delivered", None, time.perf_counter() - began)
                     continue
@@ -438,16 +437,37 @@ class Dispatcher:
                     continue
                 if index < count:  # the next leader goes on with the others
                     ingress.extendleft((context, Plan(plan.subscriptions[index:], expires=plan.expires), event))
+                if gate.waiting:
+                    gate.let_in()
                 if interrupts:
                     raise said.error
-                self._open_lane(worker, run, session_id)
+                self._open_lane(worker, run, event.header.session_id)
                 return True
+            if gate.waiting:
+                gate.let_in()
             frame.over = True
             if frame.above is not None:
                 frame.end()
         if self._idle.waiting:
             self._idle.check()
         return False
+
+    def _may_begin(self, subscription: Subscription, event: Event, plan: Plan, context: contextvars.Context) -> bool:
+        """Count a delivery as begun, unless it is too late for it or has to wait in its lane."""
+        session_id = event.header.session_id
+        if not subscription.alive:  # withdrawn by a handler of this very event
+            self._give_up(subscription, event, "discarded")
+            return False
+        if (lane := subscription.lanes.get(session_id)) is not None:
+            own = context if plan.count == 1 else context.copy()
+            lane.queue.append(event)
+            lane.queue.append(own if plan.expires is None else _Late(own, plan.expires))
+            return False
+        self._start(subscription, session_id)
+        if plan.expires is not None and _monotonic() >= plan.expires:
+            self._settle(subscription, event, "expired")
+            return False
+        return True
 
     # following
 
@@ -524,11 +544,12 @@ class Dispatcher:
         self._start(subscription, lane.session_id)
         if type(context) is _Late:
             if _monotonic() >= context.expires:
-                self._settle(subscription, "expired")
+                self._settle(subscription, event, "expired")
                 self._idle.check()
                 return
             context = context.context
-        frame = DeliveryFrame(event, still_handled(context.get(current_handling)), self._owner)
+        frame = DeliveryFrame.below(still_handled(context.get(current_handling)), event)
+        frame.owner = self._owner
         context.run(_set_current, frame)
         tells = self.tells and type(event) not in RUNTIME_EVENTS
         if tells:
@@ -591,7 +612,7 @@ class Dispatcher:
         run.frame.end()
         if how == "failed" and error is not None:
             self._herald.failed(subscription, event, run.attempt, error)
-        self._settle(subscription, how)
+        self._settle(subscription, event, how)
         if run.began:
             self._herald.ended(subscription, event, how, error, time.perf_counter() - run.began)
         if self._idle.waiting:

@@ -9,7 +9,7 @@ import logging
 import signal
 import time
 import weakref
-from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from llmgine_core._frames import Frame, current_frame, in_frame, is_below_delive
 from llmgine_core._herald import Herald
 from llmgine_core._idle import Idle
 from llmgine_core._letters import DeadLetters
+from llmgine_core._link import Link
 from llmgine_core._loop import EventLoop
 from llmgine_core._registry import CommandHandler, HandlerRegistry, Plan, Subscription, total
 from llmgine_core._room import Room
@@ -32,7 +33,7 @@ from llmgine_core._stalls import StallDetector
 from llmgine_core._stream import AnswerStream, Source
 from llmgine_core._threads import Threads
 from llmgine_core._watchers import Expectation, Scheduled, Tap
-from llmgine_core.abc import EventTap, Middleware, Registration, ScheduledEvent
+from llmgine_core.abc import EventTap, Middleware, Registration, ScheduledEvent, Transport
 from llmgine_core.contracts import (
     BusStats,
     Command,
@@ -58,6 +59,7 @@ E = TypeVar("E", bound=Event)
 W = TypeVar("W", bound=Work)
 
 _COMMAND: type[Message] = Command  # as a generic class it would leave checkers with an unknown answer
+_STREAM_COMMAND: type[Message] = StreamCommand
 _NAGGING = 0.05  # seconds before what does not heed its cancellation is cancelled again
 _copy_context = contextvars.copy_context
 
@@ -68,37 +70,45 @@ class Engine:
     Args:
         capacity: most deliveries that may wait.
         overflow: what becomes of an event for which there is no room.
+        transport: what carries messages to and from other buses.
         stall_after: seconds that the loop may be blocked before it is said which handler does it; None: never.
 
     Attributes:
         state: `new`, `starting`, `running`, `stopping`, `stopped`.
-        takes_events: whether an event can be accepted on the spot: the bus runs, without middleware.
-        takes_commands: whether a command can be answered without ado: besides, nobody listens to commands.
+        takes_events: whether an event can be accepted on the spot: the bus runs, without middleware or other buses.
+        takes_commands: whether a command can be answered without ado: the bus runs, without middleware, on a loop that
+            can cancel tasks.
+        tells_commands: whether somebody listens to commands.
+        bus_commands: the command handlers of the bus itself.
         running: the commands that are being answered.
         sessions: the open sessions.
     """
 
-    def __init__(self, *, capacity: int, overflow: Overflow, stall_after: float | None) -> None:
+    def __init__(self, *, capacity: int, overflow: Overflow, transport: Transport, stall_after: float | None) -> None:
         self.state: str = "new"
         self.takes_events: bool = False
         self.takes_commands: bool = False
+        self.tells_commands: bool = False
         self._watched = False
-        self._commands: set[type[Message]] = set()  # types that have been seen to be commands
-        self._events: set[type[Message]] = set()
-        self.sessions: dict[str, SessionState] = {}
+        self._heard: dict[type[Event], bool] = {}  # who listens to what, as far as it was asked
+        self.sessions: dict[str | None, SessionState] = {}
         self.running: set[Call] = set()
         self.streams: set[AnswerStream[Any]] = set()
         self._resting: list[Frame] = []  # calls of handlers that wait for idleness
         self._middleware: list[Middleware] = []
         self._taps: list[Tap] = []
         self._expectations: weakref.WeakSet[Expectation[Any]] = weakref.WeakSet()
-        self._accepted = self._refused = 0
+        self._accepted = self._refused = self._emitted = 0
         self.executed: int = 0
         self.threads: Threads = Threads()
         self.letters: DeadLetters = DeadLetters()
         self.idle: Idle = Idle()
         self.room: Room = Room(capacity, overflow)
         self.registry: HandlerRegistry = HandlerRegistry(self.threads, self._discard, self._notice)
+        self.bus_commands: dict[type[Message], CommandHandler] = self.registry.bus.commands
+        self.link: Link = Link(self, transport)
+        if not self.link.is_direct:
+            self.registry.interest = self.link
         self._herald = Herald(self.emit, self.listens, self.spawn, self.letters)
         self._dispatcher = Dispatcher(self, self.registry, self.room, self._herald, self.idle)
         self._stalls = None if stall_after is None else StallDetector(stall_after, self._all_handlers)
@@ -118,12 +128,20 @@ class Engine:
         if self.state == "stopping":
             raise BusClosedError("stopping", "a start")
         if self.state in ("new", "stopped"):
-            self._set_state("starting")
             self.loop: EventLoop = EventLoop()
+            self.link.check_loop(self.loop.backend)
+            self._set_state("starting")
+            self._fault: Exception | None = None
             self.current_task: Callable[[], Any] = self.loop.current_task
             self._opened, self._stop_asked, self._stopped = anyio.Event(), anyio.Event(), anyio.Event()
             self._report = StopReport()
             self.loop.spawn(self._own)
+        await self._opened.wait()
+        if self._fault is not None:
+            raise self._fault
+
+    async def opened(self) -> None:
+        """Wait until the bus has started, if it is about to."""
         await self._opened.wait()
 
     async def _own(self) -> None:
@@ -134,10 +152,11 @@ class Engine:
                 self._dispatcher.open(self.loop, tasks)
                 if self._stalls is not None:
                     self._stalls.start(self.loop)
-                self._set_state("running")
-                self._opened.set()
-                await self._stop_asked.wait()
-                tasks.cancel_scope.cancel()
+                try:
+                    await self._run_linked()
+                finally:
+                    await self.link.close()
+                    tasks.cancel_scope.cancel()
         except* KeyboardInterrupt:
             # asyncio has it already, from the handler's task; trio takes it from a signal, not from a system task
             if anyio.get_cancelled_exc_class() is not asyncio.CancelledError:
@@ -150,7 +169,19 @@ class Engine:
             self.room.turn_away(outside_only=False)
             for state in list(self.sessions.values()):
                 self._abandon(state)
+            self._opened.set()
             self._stopped.set()
+
+    async def _run_linked(self) -> None:
+        """Run until the stop; a transport that does not open is the starter's to hear of."""
+        try:
+            await self.link.open()
+        except Exception as error:
+            self._fault = error
+            return
+        self._set_state("running")
+        self._opened.set()
+        await self._stop_asked.wait()
 
     def _set_state(self, state: str) -> None:
         self.state = state
@@ -159,9 +190,10 @@ class Engine:
     def _adjust(self) -> None:
         """Say anew what can be done without ado, whenever something changes that it depends on."""
         plain = self.state == "running" and not self._middleware
-        hears_commands = self.listens(events.CommandStartedEvent) or self.listens(events.CommandResultEvent)
-        self.takes_events = plain
-        self.takes_commands = plain and not hears_commands and self.loop.interrupts_tasks
+        self.takes_events = plain and self.link.is_direct
+        self.takes_commands = plain and self.loop.interrupts_tasks
+        self._heard.clear()
+        self.tells_commands = self.listens(events.CommandStartedEvent) or self.listens(events.CommandResultEvent)
         self._dispatcher.tells = self.listens(events.EventHandlerStartEvent) or self.listens(
             events.EventHandlerResultEvent
         )
@@ -172,6 +204,8 @@ class Engine:
     def _notice(self, event_type: type[Event]) -> None:
         if event_type is Event or event_type.__module__ == events.__name__:
             self._adjust()
+        else:
+            self._heard.clear()
 
     async def stop(self, drain: float) -> StopReport:
         """Take no more work, finish what was accepted, cancel the rest."""
@@ -304,26 +338,27 @@ class Engine:
 
     def find_at_once(self, command: Message, scope: Scope) -> CommandHandler | None:
         """The handler of a command that can be answered without ado, its header completed; None if it cannot."""
-        if not scope.is_open:
-            return None
-        kind = type(command)
-        if kind not in self._commands:  # asking a class with a metaclass costs as much as finding the handler
-            if not isinstance(command, _COMMAND):
-                return None
-            self._commands.add(kind)
-        if command.header is NOTHING_SAID and current_handling.get() is None:  # the rest of `_address` is for others
-            set_header(command, scope.header)
-        elif not self._address(command, scope):
+        if not scope.is_open or not self._address(command, scope):
             return None
         header = command.header
         if header.deadline is not None:
             return None
-        session_id = header.session_id
-        if session_id is None:
-            found = self.registry.bus.commands.get(kind)
-        else:
-            found = self.registry.find_command(kind, session_id)
-        return found if found is not None and found.timeout is None else None
+        found = self.registry.find_command(type(command), header.session_id)
+        return found if found is not None and found.is_plain else None
+
+    async def tell_of(self, call: Call, registration: CommandHandler) -> Any:
+        """Await the handler of a command, and say when it starts and how it ends."""
+        command: Any = call.message
+        tells = CommandTeller(self.tell, self.listens, command, registration)
+        tells.started()
+        try:
+            answer = await registration.handler(command)
+        except BaseException as error:
+            reason = call.refused(error) or error
+            tells.ended(outcome_of(reason), None, reason)
+            raise
+        tells.ended(Outcome.OK, answer)
+        return answer
 
     def own(self, work: Work, session_id: str | None) -> SessionState | None:
         """Let work end with the session that it is done for; returns the session, from which it must be taken again.
@@ -348,24 +383,40 @@ class Engine:
         seconds = seconds_left(command, timeout)
         if seconds is not None and timeout is not None:
             _set_deadline(command, seconds)
-        call = Call(command, current_handling.get(), self, None)
+        call = Call.of(self, command)
+        answer = functools.partial(self._answer, scope, call)
+        return await self._see_through(call, seconds, self._through_middleware(command, answer))
+
+    async def answer(self, command: Message) -> Any:
+        """Have a command of another bus answered by the handler here; middleware is for the bus that asks."""
+        self.admit(self.registry.bus)
+        self.complete(command, self.registry.bus)
+        call = Call.of(self, command)
+        return await self._see_through(call, seconds_left(command), self._handle(self._find(command), call, command))
+
+    async def _see_through(self, call: Call, seconds: float | None, work: Coroutine[Any, Any, Any]) -> Any:
         # middleware is part of the command's work: a stop or an end of the session that it asks for waits for it
         frame = in_frame(call) if self._middleware else nullcontext()
-        with self._working(call, self.running, command):
+        with self._working(call, self.running, call.message):
             with call.bounded(seconds), frame:
-                return await self._through_middleware(command, functools.partial(self._answer, scope, call))
+                return await work
             raise call.reply  # only a cancelled scope of our own gets here
 
     async def _answer(self, scope: Scope, call: Call, command: Any) -> Any:
         self.admit(scope)  # a middleware may have taken its time
         self.complete(command, scope)
-        registration = self._find(command)
+        registration = self._seek(command)
+        if registration is None:
+            return await self.link.request(command)
+        return await self._handle(registration, call, command)
+
+    async def _handle(self, registration: CommandHandler, call: Call, command: Any) -> Any:
         self.executed += 1
         tells = CommandTeller(self.emit, self.listens, command, registration)
         own_time = nullcontext() if registration.timeout is None else anyio.move_on_after(registration.timeout)
         tells.started()
         try:
-            with own_time, in_frame(Frame(command, current_handling.get(), self)):
+            with own_time, in_frame(Frame.of(self, command)):
                 answer = await registration.handler(command)
                 tells.ended(Outcome.OK, answer)
                 return answer
@@ -375,8 +426,15 @@ class Engine:
             tells.ended(outcome_of(reason), None, reason)
             raise
 
+    def _is_elsewhere(self, command: Message) -> bool:
+        """Whether, if anybody, another bus answers the command."""
+        return not self.link.is_direct and self._seek(command) is None
+
+    def _seek(self, command: Message) -> CommandHandler | None:
+        return self.registry.find_command(type(command), command.session_id)
+
     def _find(self, command: Message) -> CommandHandler:
-        found = self.registry.find_command(type(command), command.session_id)
+        found = self._seek(command)
         if found is None:
             raise self.registry.not_found(type(command), command.session_id)
         return found
@@ -394,22 +452,28 @@ class Engine:
                 owner.work.discard(work)
             self.idle.check()
 
-    def stream(self, command: StreamCommand[T], timeout: float | None, scope: Scope) -> AnswerStream[T]:
-        """Have a command answered with a stream."""
-        if not isinstance(command, StreamCommand):
+    def stream(
+        self, command: Any, timeout: float | None, scope: Scope, *, here_only: bool = False
+    ) -> AnswerStream[Any]:
+        """Have a command answered with a stream, by a handler here or, if that may be, elsewhere."""
+        if not isinstance(command, _STREAM_COMMAND):
             raise TypeError(f"stream() takes a StreamCommand, not {command!r}")
         running = ExitStack()
         tellers: list[CommandTeller] = []
 
-        def start() -> Source[T]:
+        def start() -> Source[Any]:
             self.admit(scope)
             self.complete(command, scope)
+            if self._is_elsewhere(command) and not here_only:
+                running.enter_context(self._working(stream, self.streams, command))
+                remote = self.link.request_stream(command)
+                return Source(remote, nullcontext(), seconds_left(command, timeout), is_announced=True)
             registration = self._find(command)
             self.executed += 1
             tellers.append(CommandTeller(self.emit, self.listens, command, registration))
             running.enter_context(self._working(stream, self.streams, command))
             tellers[0].started()
-            frame = in_frame(Frame(command, current_handling.get(), self))
+            frame = in_frame(Frame.of(self, command))
             try:
                 generator = registration.handler(command)
             except BaseException as error:  # it takes other parameters, say
@@ -418,30 +482,31 @@ class Engine:
             return Source(generator, frame, seconds_left(command, timeout, registration.timeout))
 
         def closed(error: BaseException | None) -> None:
-            tellers[0].ended(Outcome.OK if error is None else outcome_of(error), None, error)
+            for teller in tellers:
+                teller.ended(Outcome.OK if error is None else outcome_of(error), None, error)
             running.close()
 
-        stream: AnswerStream[T] = AnswerStream(command, start, self.spawn, closed, self.idle.check, late(command))
+        stream: AnswerStream[Any] = AnswerStream(command, start, self.spawn, closed, self.idle.check, late(command))
         return stream
 
     # ── events ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def accept_at_once(self, event: Event, scope: Scope) -> bool:
         """Accept an event, if that takes neither waiting nor asking; else nothing has been done but its header."""
+        registry, room, gate = self.registry, self.room, self.room.gate
+        kind = type(event)
+        plan = scope.plans.get(kind)
         if not (self.takes_events and scope.is_open):
             return False
-        kind = type(event)
-        if kind not in self._events:  # asking a class with a metaclass costs as much as finding the handlers
-            if not isinstance(event, Event):
-                return False
-            self._events.add(kind)
-        if event.header is NOTHING_SAID and current_handling.get() is None:  # the rest of `_address` is for others
-            set_header(event, scope.header)
-        elif not self._address(event, scope):
+        if plan is not None and event.header is NOTHING_SAID and current_handling.get() is None:
+            # of all but the first event of its type: the rest is for others
+            set_header(event, scope.known_header or scope.header)
+            if plan.generation != registry.generation:
+                plan = registry.plan(kind, scope.id)
+        elif _is_event(event) and self._address(event, scope):
+            plan = registry.plan(kind, event.header.session_id)
+        else:
             return False
-        plan = self.registry.plan(kind, event.header.session_id)
-        room = self.room
-        gate = room.gate
         if plan.is_special or gate.waiting or gate.promised or room.queued + plan.count > room.capacity:
             return False
         self._accepted += 1
@@ -473,18 +538,39 @@ class Engine:
         self.complete(event, scope)
         if taken:
             raise RuntimeError(f"a middleware passed {event.type_name} on twice; call call_next() once per event")
-        await self._place(event, ttl, scope)
+        await self.place(event, ttl, scope)
         taken.append(event)
 
-    async def _place(self, event: Event, ttl: float | None, scope: Scope) -> None:
-        """Owe the event to all that match, as soon as there is room."""
+    async def place(
+        self,
+        event: Event,
+        ttl: float | None,
+        scope: Scope,
+        *,
+        is_own: bool = True,
+        group: Subscription | None = None,
+    ) -> bool:
+        """Owe an event to all that match, as soon as there is room.
+
+        Args:
+            event: the event.
+            ttl: seconds after which a delivery that has not begun expires.
+            scope: what lets it in.
+            is_own: whether it is published here, and is to be carried to other buses.
+            group: the only one that it is meant for.
+
+        Returns:
+            Whether it was owed to anybody.
+        """
         frame, turn = self.frame(), None
         urgent = is_below_delivery(frame)
+        if not is_own:
+            self.complete(event, scope)
         try:
             while True:
                 self.admit(scope)  # the bus or the session may have ended meanwhile
-                plan, faults = self._sieve(self.registry.plan(type(event), event.session_id), event)
-                verdict = self.room.judge(plan, event.session_id, turn=turn, urgent=urgent)
+                plan, faults = self._sieve(self._plan(event, group), event)
+                verdict = self.room.judge(plan, event.session_id, turn=turn, urgent=urgent, refuses=is_own)
                 if verdict.gate is None:
                     break
                 if turn is not None:
@@ -492,12 +578,36 @@ class Engine:
                 turn = verdict.gate
                 if not await turn.enter(frame, verdict.count):
                     raise BusClosedError(self.state)
-            self._accepted += 1
-            self._put(event, ttl, plan, faults, verdict.newest, verdict.oldest)
+            if is_own and not self.link.is_direct:
+                with self.room.held(plan, event.session_id):
+                    await self.link.transport.publish(event, ttl=ttl, wait=self.room.may_wait(urgent=urgent))
+                    plan = self._still_there(plan)
+                    self._accepted += 1
+                    self._put(event, ttl, plan, faults, verdict.newest, verdict.oldest)
+            else:
+                self._accepted += is_own
+                self._put(event, ttl, plan, faults, verdict.newest, verdict.oldest, is_own=is_own)
+            return bool(plan.count or faults)
         finally:
             self.room.let_in()  # refused, or matched by nobody: its room is the next one's
             if turn is not None:
                 turn.let_in()
+
+    def _plan(self, event: Event, group: Subscription | None) -> Plan:
+        if group is None:
+            return self.registry.plan(type(event), event.session_id)
+        return Plan((group,) if group.alive else (), is_shared=True)
+
+    def _still_there(self, plan: Plan) -> Plan:
+        """Who of the plan is still registered, after the transport has taken the event.
+
+        Raises:
+            BusClosedError: the bus has stopped meanwhile; whether others get the event is not known.
+        """
+        if self.state not in ("running", "stopping"):
+            raise BusClosedError(self.state)
+        kept = tuple(s for s in plan.subscriptions if s.alive)
+        return plan if len(kept) == plan.count else Plan(kept, is_shared=plan.is_shared)
 
     def _sieve(self, plan: Plan, event: Event) -> tuple[Plan, dict[Subscription, Exception]]:
         """Who takes the event after the filters; and whose filter failed on it, which is a failed delivery."""
@@ -511,7 +621,7 @@ class Engine:
                     kept.append(subscription)
             except Exception as error:
                 faults[subscription] = error
-        return Plan(tuple(kept)), faults
+        return Plan(tuple(kept), is_shared=plan.is_shared), faults
 
     def _put(
         self,
@@ -521,9 +631,13 @@ class Engine:
         faults: dict[Subscription, Exception],
         newest: Sequence[Subscription] = (),
         oldest: Sequence[tuple[Subscription, bool]] = (),
+        *,
+        is_own: bool = True,
     ) -> None:
-        if self._watched:
+        if self._watched and is_own:
             self._show(event)
+        elif self._watched:  # the taps of the bus that published it have seen it
+            self._offer(event)
         for subscription, error in faults.items():
             self._dispatcher.fail(subscription, event, error)
         losers = [*newest]
@@ -534,7 +648,8 @@ class Engine:
             self._dispatcher.drop(subscription, event)
         if losers or ttl is not None:
             kept = tuple(s for s in plan.subscriptions if s not in losers)
-            plan = Plan(kept, expires=None if ttl is None else time.monotonic() + ttl)
+            expires = None if ttl is None else time.monotonic() + ttl
+            plan = Plan(kept, expires=expires, is_shared=plan.is_shared)
         if plan.count or not (faults or losers):
             self._dispatcher.put(event, plan, _copy_context())
 
@@ -557,11 +672,25 @@ class Engine:
             try:
                 self.loop.call_soon(lambda: context.run(self.emit, event))
             except RuntimeError:  # the loop ended without a stop of the bus; nobody is left to hear of it
-                self._refused += 1
+                self._emitted += 1
+                self._dispatcher.unmatched += 1
+
+    def tell(self, event: Event) -> None:
+        """`emit` for an event whose header is complete, on the loop."""
+        header, room = event.header, self.room
+        plan = self.registry.plan(type(event), header.session_id)
+        is_special = plan.is_special or room.gate.waiting or room.queued + plan.count > room.capacity
+        if is_special or not self.takes_events:
+            self.emit(event)
+            return
+        self._emitted += 1
+        if self._watched:
+            self._show(event)
+        self._dispatcher.put(event, plan, _copy_context())
 
     def _emit_here(self, event: Event) -> None:
         plan, faults = self._sieve(self.registry.plan(type(event), event.session_id), event)
-        self._accepted += 1
+        self._emitted += 1
         try:
             verdict = self.room.judge(plan, event.session_id, turn=None, urgent=True)
         except QueueFullError:
@@ -582,9 +711,10 @@ class Engine:
         """Whether anybody would see an event of this type."""
         if exactly:
             return self.registry.subscribed_exactly(event_type)
-        if self._taps or self.registry.subscribed(event_type):
-            return True
-        return any(expectation.concerns(event_type) for expectation in list(self._expectations))
+        heard = self._heard.get(event_type)
+        if heard is None:
+            heard = self._heard[event_type] = bool(self._taps) or self.registry.subscribed(event_type)
+        return heard or (self._watched and any(e.concerns(event_type) for e in list(self._expectations)))
 
     def _show(self, event: Event) -> None:
         for tap in list(self._taps):
@@ -592,6 +722,9 @@ class Engine:
                 tap.function(event)
             except Exception:
                 _logger.exception("the tap %s failed on %s", tap.name, event.type_name)
+        self._offer(event)
+
+    def _offer(self, event: Event) -> None:
         if self._expectations:
             for expectation in list(self._expectations):
                 expectation.offer(event)
@@ -646,7 +779,7 @@ class Engine:
 
     def open_session(self, state: SessionState) -> None:
         """Let a session that nobody has open yet begin."""
-        self.sessions[state.name] = state
+        self.sessions[state.id] = state
         state.set_phase("open")
         if self._hears_starts:
             self.emit(events.SessionStartEvent().with_header(state.header))
@@ -740,11 +873,11 @@ class Engine:
             if state.pending:
                 self._dispatcher.cancel_scope(state.subscriptions)
             self.registry.end_scope(state)
-        if self._expectations:
+        if self._watched:
             for expectation in list(self._expectations):
                 if expectation.session_id == state.id:
                     expectation.fail(SessionClosedError(state.name))
-        self.sessions.pop(state.name, None)
+        self.sessions.pop(state.id, None)
         state.set_phase("closed")
         for function in state.on_end:
             function()
@@ -783,6 +916,9 @@ class Engine:
         return BusStats(
             accepted=self._accepted,
             refused=self._refused,
+            emitted=self._emitted,
+            received=self.link.received,
+            deduplicated=self.link.deduplicated,
             unmatched=self._dispatcher.unmatched,
             executed=self.executed,
             total=total(subscriptions.values()),
@@ -793,6 +929,10 @@ class Engine:
             dead_letters_forgotten=self.letters.forgotten,
             stalls=0 if self._stalls is None else self._stalls.count,
         )
+
+
+def _is_event(given: object) -> bool:
+    return isinstance(given, Event)
 
 
 async def _call_middleware(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from llmgine_core.contracts import Handling, Message, current_handling, still_handled
 
@@ -19,17 +19,16 @@ class Frame(Handling):
         is_counted: whether it counts as a delivery that runs: from its first suspension on.
     """
 
-    __slots__ = ("owner",)
+    owner: object
     is_delivery: ClassVar[bool] = False
     is_counted: bool = False
 
-    def __init__(self, message: Message, above: Handling | None, owner: object) -> None:
-        # the fields of the base are written here: one is made for every message
-        self.message = message
-        self.above = above
-        self.over = False
-        self._derived = None
-        self.owner: object = owner
+    @classmethod
+    def of(cls, owner: object, message: Message) -> Self:
+        """The call that begins here."""
+        here = cls.below(current_handling.get(), message)
+        here.owner = owner
+        return here
 
     def chain(self) -> Iterator[Frame]:
         """This call and those above it, as far as they are the same bus's and have not ended."""
@@ -52,16 +51,7 @@ class Frame(Handling):
 class DeliveryFrame(Frame):
     """An event handler's call, or the calls of all handlers of an event that do not suspend."""
 
-    __slots__ = ("is_counted",)
     is_delivery: ClassVar[bool] = True
-
-    def __init__(self, message: Message, above: Handling | None, owner: object) -> None:
-        self.message = message
-        self.above = above
-        self.over = False
-        self._derived = None
-        self.owner = owner
-        self.is_counted: bool = False
 
 
 def current_frame(owner: object) -> Frame | None:
@@ -82,7 +72,7 @@ def is_below_delivery(frame: Frame | None) -> bool:
 def leave_frames() -> None:
     """Stand in no handler's call any more, for tasks that outlive the handler which starts them; the cause stays."""
     here = current_handling.get()
-    current_handling.set(None if here is None else Handling(here.message, None))
+    current_handling.set(None if here is None else Handling.below(None, here.message))
 
 
 class in_frame:  # noqa: N801 - reads as a function: `with in_frame(...)`

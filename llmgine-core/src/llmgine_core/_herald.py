@@ -65,7 +65,7 @@ class Herald:
         _logger.error("event handler %s failed on %s after %d attempt(s)", name, kind, attempts, exc_info=error)
         info = ErrorInfo.from_exception(error)
         self._letters.add(event, name, attempts, info)
-        if not isinstance(event, _NEVER_ANNOUNCED):
+        if not isinstance(event, _NEVER_ANNOUNCED) and self._listens(events.EventHandlerFailedEvent):
             told = events.EventHandlerFailedEvent(event.id, kind, name, attempts, info)
             self._emit(told.with_header(lifecycle_header(event)))
 
@@ -114,6 +114,7 @@ class Herald:
         if not subscription.alive:
             self._told_at.pop(subscription)
         _logger.warning("%s: %s lost %d event(s), lastly %s", reason, subscription.name, count, event.type_name)
-        if not isinstance(event, _NEVER_ANNOUNCED):  # the announcement may find no room either: taps still see it
+        if not isinstance(event, _NEVER_ANNOUNCED) and self._listens(events.EventDroppedEvent):
+            # the announcement may find no room either: taps still see it
             told: Any = events.EventDroppedEvent(event.type_name, subscription.name, reason, count)
             self._emit(told.with_header(lifecycle_header(event)))

@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, Protocol, TypeVar
 
 import anyio
-import anyio.from_thread
 import anyio.lowlevel
 
 __all__ = ["EventLoop", "Ticket", "is_cancellation", "run_in_context"]
@@ -28,6 +27,11 @@ class EventLoop:
         self._token: Any = self._trio.lowlevel.current_trio_token() if self._trio else asyncio.get_running_loop()
         self._anyio_token = anyio.lowlevel.current_token()
         self._owned: set[Any] = set()
+
+    @property
+    def backend(self) -> str:
+        """Whose it is: `asyncio` or `trio`."""
+        return "trio" if self._trio else "asyncio"
 
     @property
     def thread(self) -> int:
@@ -72,7 +76,9 @@ class EventLoop:
 
     def run(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run a coroutine function on the loop, from another thread, and wait for what it returns."""
-        return anyio.from_thread.run(function, token=self._anyio_token)
+        from anyio import from_thread  # with typing_extensions as heavy as asyncio, and few publish from threads
+
+        return from_thread.run(function, token=self._anyio_token)
 
     def call_soon(self, function: Callable[[], object]) -> None:
         """Call a function on the loop soon; from any thread.

@@ -9,7 +9,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from types import CoroutineType
-from typing import Any, NoReturn, cast, get_args
+from typing import Any, NoReturn, Protocol, cast, get_args
 
 import attrs
 
@@ -22,6 +22,7 @@ __all__ = [
     "DEFAULTS",
     "CommandHandler",
     "HandlerRegistry",
+    "Interest",
     "Options",
     "Plan",
     "Subscription",
@@ -104,18 +105,24 @@ def check_overflow(overflow: str) -> None:
 
 @attrs.define(eq=False)
 class CommandHandler:
-    """A command handler's registration."""
+    """A command handler's registration.
+
+    Attributes:
+        command_type: what it answers.
+        handler: what was registered.
+        timeout: seconds that it may take.
+        scope: where it is registered.
+        is_plain: whether it takes no more than to await the handler.
+        name: how messages name it.
+    """
 
     command_type: type[Message]
     handler: Callable[[Any], Any]
     timeout: float | None
     scope: Scope
+    is_plain: bool
+    name: str
     _registry: HandlerRegistry = attrs.field(repr=False)
-
-    @property
-    def name(self) -> str:
-        """How messages name it."""
-        return handler_name(self.handler)
 
     def unregister(self) -> None:
         """Take the handler out; commands that it runs already are finished."""
@@ -165,6 +172,9 @@ class Subscription:
         session: the same, if that is a session.
         options: what else was asked.
         alive: whether it is still called.
+        is_plain: whether there is no more to do about a delivery than to call the handler and to count: it is
+            registered, has one attempt and lanes without bounds, and nobody wants a receipt.
+        receipts: of a group that is shared with other buses: by event id, what is told how the delivery ended.
         lanes: where its handler is busy, by session: what waits behind it.
         waiting: how many of its deliveries have not started, by session; counted only where `capacity` bounds them.
         members: of a group, its members.
@@ -184,9 +194,11 @@ class Subscription:
         "expired",
         "failed",
         "handler",
+        "is_plain",
         "lanes",
         "members",
         "options",
+        "receipts",
         "scope",
         "session",
         "suspends",
@@ -215,6 +227,8 @@ class Subscription:
         self.session: Scope | None = None if scope.id is None else scope
         self.options: Options = options
         self.alive: bool = True
+        self.is_plain: bool = options.capacity is None and options.retry.attempts == 1
+        self.receipts: dict[str, Callable[[str], None]] | None = None
         self.lanes: dict[str | None, Any] = {}
         self.waiting: dict[str | None, int] | None = None if options.capacity is None else {}
         self.members: deque[Member] | None = None
@@ -307,6 +321,7 @@ class Plan:
         is_filtered: whether some take only what passes their filter.
         is_bounded: whether some have a capacity of their own.
         is_special: whether it takes more than a look at the bus's capacity to accept an event for them.
+        is_shared: whether a group here matches, too, that is shared with other buses: the transport brings it its own.
         expires: when deliveries that have not begun expire, on the monotonic clock.
         generation: the state of the bus's own registrations that it was made for.
     """
@@ -317,6 +332,7 @@ class Plan:
         "generation",
         "is_bounded",
         "is_filtered",
+        "is_shared",
         "is_special",
         "session",
         "session_count",
@@ -324,7 +340,12 @@ class Plan:
     )
 
     def __init__(
-        self, subscriptions: tuple[Subscription, ...], generation: int = -1, expires: float | None = None
+        self,
+        subscriptions: tuple[Subscription, ...],
+        generation: int = -1,
+        *,
+        expires: float | None = None,
+        is_shared: bool = False,
     ) -> None:
         own = [s.session for s in subscriptions if s.session is not None]
         self.subscriptions: tuple[Subscription, ...] = subscriptions
@@ -334,8 +355,33 @@ class Plan:
         self.is_filtered: bool = any(s.options.where is not None for s in subscriptions)
         self.is_bounded: bool = any(s.options.capacity is not None for s in subscriptions)
         self.is_special: bool = self.is_filtered or self.is_bounded
+        self.is_shared: bool = is_shared
         self.expires: float | None = expires
         self.generation: int = generation
+
+
+class Interest(Protocol):
+    """Who must know which commands and groups the bus has handlers for."""
+
+    def serve(self, command_type: type[Message], /) -> None:
+        """There is a handler of the bus for commands of this type."""
+        ...
+
+    def unserve(self, command_type: type[Message], /) -> None:
+        """There is none any more."""
+        ...
+
+    def join(self, group: Subscription, /) -> None:
+        """The bus has members in this group.
+
+        Raises:
+            DuplicateHandlerError: other buses' members see another type, or have another filter.
+        """
+        ...
+
+    def leave(self, group: Subscription, /) -> None:
+        """It has none any more."""
+        ...
 
 
 class HandlerRegistry:
@@ -345,6 +391,10 @@ class HandlerRegistry:
         threads: where handlers run that would block the loop.
         discard: gives up what waits for a subscription that has been withdrawn.
         noticed: called when the first subscription to a type comes or the last one goes.
+
+    Attributes:
+        generation: how often the bus's own event handlers have changed; a plan of another generation is made anew.
+        interest: who must know of the bus's own command handlers and groups, since they are shared with other buses.
     """
 
     def __init__(
@@ -354,11 +404,12 @@ class HandlerRegistry:
         noticed: Callable[[type[Event]], None],
     ) -> None:
         self._threads, self._discard, self._noticed = threads, discard, noticed
+        self.interest: Interest | None = None
         self.bus: Scope = Scope(None)
         self.listening: dict[str | None, Scope] = {}  # open sessions that have event handlers of their own
         self.answering: dict[str | None, Scope] = {}  # open sessions that have command handlers of their own
         self._sealed: dict[str | None, Scope] = {}  # ending sessions, whose handlers still get what they are owed
-        self._generation = 0
+        self.generation: int = 0
         self._groups: dict[tuple[str | None, str], Subscription] = {}
         self._subscribers: dict[type[Event], int] = {}
         self._serial = itertools.count(1)
@@ -377,12 +428,16 @@ class HandlerRegistry:
             TypeError: the type is no command, or the handler is not of the kind that it needs.
         """
         origin = getattr(command_type, "__origin__", command_type)
-        _check_command_handler(origin, handler)
+        streams = _check_command_handler(origin, handler)
         if (known := scope.commands.get(origin)) is not None:
             raise DuplicateHandlerError(origin.__qualname__, _where(scope), known.name)
-        registration = scope.commands[origin] = CommandHandler(origin, handler, timeout, scope, self)
+        is_plain = timeout is None and not streams
+        name = handler_name(handler)
+        registration = scope.commands[origin] = CommandHandler(origin, handler, timeout, scope, is_plain, name, self)
         if scope.id is not None:
             self.answering[scope.id] = scope
+        elif self.interest is not None:
+            self.interest.serve(origin)
         return registration
 
     def remove_command(self, registration: CommandHandler) -> None:
@@ -390,6 +445,8 @@ class HandlerRegistry:
         scope, kind = registration.scope, registration.command_type
         if scope.commands.get(kind) is registration:
             del scope.commands[kind]
+            if scope.id is None and self.interest is not None:
+                self.interest.unserve(kind)
 
     def find_command(self, kind: type[Message], session_id: str | None) -> CommandHandler | None:
         """The handler of the command's session, else the bus's."""
@@ -418,7 +475,7 @@ class HandlerRegistry:
             TypeError: the type is no event, or the handler is not of the kind that it needs.
         """
         origin = event_type if type(event_type) is type(Event) else getattr(event_type, "__origin__", event_type)
-        suspends = _check_event_handler(origin, handler, options)
+        suspends = _check_event_handler(origin, handler, options, is_known=origin in self._subscribers)
         call = handler
         if options.in_thread:
             call = functools.partial(self._threads.run, functools.partial(call_plainly, handler))
@@ -441,6 +498,10 @@ class HandlerRegistry:
             rotation = _Rotation(members)
             group = Subscription(self, event_type, rotation, rotation, suspends, scope, options, next(self._serial))
             group.members = members
+            if self._shares(group):
+                assert self.interest is not None
+                self.interest.join(group)
+                group.receipts, group.is_plain = {}, False
             self._groups[scope.id, name] = group
             members.append(Member(group, call))
             self._add(group)
@@ -452,6 +513,20 @@ class HandlerRegistry:
         member = Member(group, call)
         group.members.append(member)
         return member
+
+    def _shares(self, subscription: Subscription) -> bool:
+        """Whether it is a group whose members may be on other buses, too."""
+        is_group = subscription.options.group is not None
+        return is_group and subscription.session is None and self.interest is not None
+
+    def shared_groups(self) -> list[Subscription]:
+        """The groups whose members may be on other buses, too."""
+        return [group for group in self._groups.values() if self._shares(group)]
+
+    def shared_group(self, name: str) -> Subscription | None:
+        """The group of that name, if it has members here."""
+        group = self._groups.get((None, name))
+        return group if group is not None and self._shares(group) else None
 
     def _add(self, subscription: Subscription) -> Subscription:
         scope, kind = subscription.scope, subscription.event_type
@@ -474,10 +549,13 @@ class HandlerRegistry:
 
     def _let_go(self, subscription: Subscription) -> None:
         scope, kind, group = subscription.scope, subscription.event_type, subscription.options.group
-        subscription.alive = False
+        subscription.alive = subscription.is_plain = False
         self._forget_plans(scope)
         if group is not None:
             del self._groups[scope.id, group]
+            if self._shares(subscription):
+                assert self.interest is not None
+                self.interest.leave(subscription)
         self._subscribers[kind] -= 1
         if not self._subscribers[kind]:
             del self._subscribers[kind]
@@ -486,9 +564,10 @@ class HandlerRegistry:
             self._leaving.add(subscription)
 
     def _forget_plans(self, scope: Scope) -> None:
-        scope.plans.clear()
+        if scope.plans:
+            scope.plans.clear()
         if scope.id is None:
-            self._generation += 1
+            self.generation += 1
 
     def retire(self, subscription: Subscription) -> None:
         """Once a withdrawn subscription is owed nothing more, add its books to those of its handler."""
@@ -505,7 +584,7 @@ class HandlerRegistry:
         """Subscriptions of the bus and of that session to the type or one of its bases."""
         scope = self.listening.get(session_id, self.bus)
         plan = scope.plans.get(kind)
-        if plan is None or plan.generation != self._generation:
+        if plan is None or plan.generation != self.generation:
             plan = scope.plans[kind] = self._make_plan(kind, scope)
         return plan
 
@@ -513,7 +592,8 @@ class HandlerRegistry:
         scopes = (self.bus,) if scope is self.bus else (self.bus, scope)
         found = [s for each in scopes for s in each.subscriptions if issubclass(kind, s.event_type)]
         found.sort(key=_by_serial)
-        return Plan(tuple(found), self._generation)
+        kept = [s for s in found if not self._shares(s)]
+        return Plan(tuple(kept), self.generation, is_shared=len(kept) < len(found))
 
     def named(self, name: str) -> Subscription | None:
         """The living subscription of that name in `stats()`."""
@@ -569,18 +649,20 @@ def _where(scope: Scope) -> str:
     return f"session {scope.id!r}" if isinstance(scope, SessionState) else "bus"
 
 
-def _check_command_handler(command_type: Any, handler: Callable[..., Any]) -> None:
+def _check_command_handler(command_type: Any, handler: Callable[..., Any]) -> bool:
+    """Whether the handler streams its answers; refuses what cannot answer such commands."""
     if not (isinstance(command_type, type) and issubclass(command_type, (Command, StreamCommand))):
         raise TypeError(f"{command_type!r} is no command class; subclass llmgine_core.Command or StreamCommand")
     streams = issubclass(command_type, StreamCommand)
     if not (_is_async_generator_function if streams else _is_coroutine_function)(handler):
         wanted = "an async generator function (`async def` with `yield`)" if streams else "a coroutine function"
         raise TypeError(f"the handler of {command_type.__qualname__} must be {wanted}, not {handler!r}")
+    return streams
 
 
-def _check_event_handler(event_type: Any, handler: Any, options: Options) -> bool:
+def _check_event_handler(event_type: Any, handler: Any, options: Options, *, is_known: bool) -> bool:
     """Whether the handler suspends; refuses what cannot handle events."""
-    if not (isinstance(event_type, type) and issubclass(event_type, Event)):
+    if not is_known and not (isinstance(event_type, type) and issubclass(event_type, Event)):
         raise TypeError(f"{event_type!r} is no event class; subclass llmgine_core.Event")
     if not callable(handler):
         raise TypeError(f"an event handler must be callable, not {handler!r}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 import anyio
 import attrs
@@ -26,7 +27,8 @@ class Turn:
 
     frame: Frame | None
     count: int
-    came: anyio.Event = attrs.field(factory=anyio.Event)
+    # named when it is made: anyio loads it then, and with it what takes as long to load as asyncio
+    came: anyio.Event = attrs.field(factory=lambda: anyio.Event())  # noqa: PLW0108
     granted: bool = False
 
 
@@ -115,6 +117,8 @@ class Room:
         overflow: what becomes of an event for which there is no room, unless its subscription says otherwise.
 
     Attributes:
+        capacity: the same.
+        overflow: the same.
         queued: how many there are.
         gate: where publishers wait for room on the bus.
     """
@@ -124,7 +128,7 @@ class Room:
             raise ValueError(f"capacity must be at least 1, not {capacity}")
         check_overflow(overflow)
         self.capacity: int = capacity
-        self._overflow: Overflow = overflow
+        self.overflow: Overflow = overflow
         self.queued: int = 0
         self.gate: Gate = Gate(capacity, lambda: self.queued)
         self._lane_gates: dict[tuple[Subscription, str | None], Gate] = {}
@@ -133,11 +137,21 @@ class Room:
         """Whether there is room for what must not wait: a reserve of twice the capacity on top of it."""
         return self.queued + count <= (1 + _RESERVE) * self.capacity
 
+    def may_wait(self, *, urgent: bool) -> bool:
+        """Whether a publisher may wait for room elsewhere, too.
+
+        Args:
+            urgent: whether it must not, publishing below an event handler.
+        """
+        return self.overflow == "wait" and not urgent
+
     def drops_oldest(self, subscription: Subscription) -> bool:
         """Whether deliveries of this subscription may be given up for newer ones."""
-        return (subscription.options.overflow or self._overflow) == "drop_oldest"
+        return (subscription.options.overflow or self.overflow) == "drop_oldest"
 
-    def judge(self, plan: Plan, session_id: str | None, *, turn: Gate | None, urgent: bool) -> Verdict:
+    def judge(
+        self, plan: Plan, session_id: str | None, *, turn: Gate | None, urgent: bool, refuses: bool = True
+    ) -> Verdict:
         """What is to be done with an event.
 
         Args:
@@ -145,6 +159,7 @@ class Room:
             session_id: its session.
             turn: the gate at which it has waited, if its turn has just come there.
             urgent: whether it must not wait, being published below an event handler.
+            refuses: whether there is a publisher to be refused; if not, an event waits where it would be.
 
         Raises:
             QueueFullError: a subscription's policy says so, or the reserve of what must not wait is used up.
@@ -154,7 +169,9 @@ class Room:
         is_full = not self.gate.has_room(plan.count)
         full: dict[Overflow, list[tuple[Subscription, bool]]] = {}
         for subscription in plan.subscriptions:
-            policy = subscription.options.overflow or self._overflow
+            policy = subscription.options.overflow or self.overflow
+            if policy == "raise" and not refuses:
+                policy = "wait"
             lane_is_full = self._must_wait_for_lane(subscription, session_id, turn)
             must_queue = policy == "wait" and turn is not self.gate and bool(self.gate.waiting)
             if is_full or lane_is_full or must_queue:
@@ -197,9 +214,29 @@ class Room:
             if _waiting(subscription, session_id) >= (1 + _RESERVE) * capacity:
                 raise QueueFullError(capacity, _NO_ROOM_INSIDE)
 
+    @contextmanager
+    def held(self, plan: Plan, session_id: str | None) -> Generator[None]:
+        """Keep the room of an event that is not put in its place at once."""
+        bounded = [s for s in plan.subscriptions if s.waiting is not None]
+        self.gate.promised += plan.count
+        for subscription in bounded:
+            self.enter_lane(subscription, session_id)
+        try:
+            yield
+        finally:
+            self.gate.promised -= plan.count
+            for subscription in bounded:
+                self.left_lane(subscription, session_id)
+
     def let_in(self) -> None:
         """Give their turn to those who wait at the bus's gate, as far as there is room."""
         self.gate.let_in()
+
+    @staticmethod
+    def enter_lane(subscription: Subscription, session_id: str | None) -> None:
+        """Note that a delivery waits of a subscription whose lanes are bounded."""
+        assert subscription.waiting is not None
+        subscription.waiting[session_id] = subscription.waiting.get(session_id, 0) + 1
 
     def left_lane(self, subscription: Subscription, session_id: str | None) -> None:
         """Note that a delivery of a subscription whose lanes are bounded waits no more."""

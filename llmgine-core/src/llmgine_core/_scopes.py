@@ -33,6 +33,7 @@ class Scope:
 
     Attributes:
         id: the session's id; None for the bus.
+        known_header: `header`, once it has been asked for.
         is_open: whether work may come from anywhere; always true of the bus, whose own state says more.
         pending: deliveries that the session's own handlers are owed; not counted for the bus.
         commands: the command handlers registered here.
@@ -40,11 +41,11 @@ class Scope:
         plans: who gets an event of which type; made when first needed.
     """
 
-    __slots__ = ("_header", "commands", "id", "is_open", "pending", "plans", "subscriptions")
+    __slots__ = ("commands", "id", "is_open", "known_header", "pending", "plans", "subscriptions")
 
     def __init__(self, id: str | None) -> None:
         self.id: str | None = id
-        self._header: Header | None = None
+        self.known_header: Header | None = None
         self.is_open: bool = True
         self.pending: int = 0
         self.commands: dict[type[Message], CommandHandler] = {}
@@ -54,9 +55,9 @@ class Scope:
     @property
     def header(self) -> Header:
         """The header of messages sent from here that say nothing themselves and have no cause."""
-        if self._header is None:
-            self._header = session_header(self.id)
-        return self._header
+        if self.known_header is None:
+            self.known_header = session_header(self.id)
+        return self.known_header
 
     def check(self, frame: Frame | None) -> None:
         """Refuse new work if the scope takes none from a caller who stands there; the bus's own scope always does."""
@@ -80,12 +81,16 @@ class SessionState(Scope):
     __slots__ = ("_ended", "began", "drain", "errors", "leaves_later", "members", "on_end", "phase", "work")
 
     def __init__(self, id: str, drain: float) -> None:
-        super().__init__(id)
+        # the fields of the base are written here: one is made for every session
+        self.id = id
+        self.known_header = None
+        self.is_open = False
+        self.pending = 0
+        self.commands, self.subscriptions, self.plans = {}, [], {}
         self.drain: float = drain
         self.began: float = time.perf_counter()
         self.members: int = 0
         self.phase: str = "new"
-        self.is_open: bool = False
         self.work: set[Work] = set()
         self.errors: list[BaseException] = []
         self.on_end: list[Callable[[], object]] = []
@@ -116,7 +121,7 @@ class SessionState(Scope):
         """Go on to the next phase; the last wakes who waits for the end."""
         self.phase = phase
         self.is_open = phase == "open"
-        if phase == "closed" and self._ended is not None:
+        if self._ended is not None and phase == "closed":
             self._ended.set()
 
     async def wait_ended(self) -> None:

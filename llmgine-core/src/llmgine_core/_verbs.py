@@ -10,15 +10,18 @@ from llmgine_core._calls import Call
 from llmgine_core._engine import Engine
 from llmgine_core._registry import DEFAULTS, CommandHandler, Options
 from llmgine_core._scopes import Scope
-from llmgine_core.abc import Registration, ScheduledEvent
+from llmgine_core.abc import CommandType, Registration, ScheduledEvent
 from llmgine_core.contracts import Command, Event, Overflow, Retry, StreamCommand, current_handling
+from llmgine_core.contracts.header import NOTHING_SAID, set_header
 
 __all__ = ["Verbs"]
 
+C = TypeVar("C")
+A = TypeVar("A")
 R = TypeVar("R")
 T = TypeVar("T")
 E = TypeVar("E", bound=Event)
-_NO_OPTIONS = (None, None, None, None, None, None, False)
+_NOTHING_GIVEN = (None,) * 6
 
 
 class Verbs:
@@ -34,8 +37,8 @@ class Verbs:
 
     def register_command_handler(
         self,
-        command_type: type[Command[R]] | type[StreamCommand[R]],
-        handler: Callable[[Any], Any],
+        command_type: CommandType[C, A],
+        handler: Callable[[C], A],
         *,
         timeout: float | None = None,
     ) -> CommandHandler:
@@ -86,10 +89,11 @@ class Verbs:
             TypeError: `event_type` is no event class, or `handler` no function that can handle events.
             SessionClosedError: the session has ended.
         """
-        self._check_scope()
-        if (where, group, timeout, retry, overflow, capacity, in_thread) == _NO_OPTIONS:
-            options = DEFAULTS
-        else:
+        if not self._scope.is_open:
+            self._check_scope()
+        options = DEFAULTS
+        given = (where, group, timeout, retry, overflow, capacity)
+        if in_thread or given != _NOTHING_GIVEN:
             options = Options.of(
                 where=where,
                 group=group,
@@ -126,21 +130,30 @@ class Verbs:
             TimeoutError: the time is up.
             Exception: whatever the handler raises, unchanged.
         """
-        engine = self._engine
-        registration = None
-        if timeout is None and engine.takes_commands:
-            registration = engine.find_at_once(command, self._scope)
-        if registration is None:
-            answer: R = await engine.execute(command, timeout, self._scope)
-            return answer
+        engine, scope, kind = self._engine, self._scope, type(command)
+        registration = scope.commands.get(kind) or engine.bus_commands.get(kind)
+        if registration is None or not registration.is_plain or timeout is not None or not engine.takes_commands:
+            return await engine.execute(command, timeout, scope)  # type: ignore[no-any-return]
         above = current_handling.get()
-        call = Call(command, above, engine, engine.current_task())
-        session_id = command.header.session_id
-        owner = None if session_id is None else engine.own(call, session_id)
+        if above is None and command.header is NOTHING_SAID and scope.is_open:
+            set_header(command, scope.known_header or scope.header)
+            session_id = scope.id
+        else:
+            registration = engine.find_at_once(command, scope)
+            if registration is None:
+                return await engine.execute(command, timeout, scope)  # type: ignore[no-any-return]
+            session_id = command.header.session_id
+        call = Call()
+        call.message, call.owner, call.task = command, engine, engine.current_task()
+        if above is not None:
+            call.above = above
+        session = None if session_id is None else engine.own(call, session_id)
         token = current_handling.set(call)
         engine.executed += 1
         engine.running.add(call)
         try:
+            if engine.tells_commands:
+                return await engine.tell_of(call, registration)  # type: ignore[no-any-return]
             return await registration.handler(command)  # type: ignore[no-any-return]
         except BaseException as error:
             if (refusal := call.refused(error)) is not None:
@@ -149,13 +162,9 @@ class Verbs:
         finally:
             current_handling.reset(token)
             call.over = True
-            if above is not None:
-                call.end()
-            if call.refusal is not None:
-                call.take_back()
             engine.running.discard(call)
-            if owner is not None:
-                owner.work.discard(call)
+            if above is not None or session is not None or call.refusal is not None:
+                call.leave(session)
             if engine.idle.waiting:
                 engine.idle.check()
 

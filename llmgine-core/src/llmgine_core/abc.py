@@ -28,6 +28,7 @@ from llmgine_core.contracts import (
     ToolCall,
     ToolDefinition,
     ToolResult,
+    TransportCapabilities,
     Usage,
 )
 
@@ -39,7 +40,9 @@ __all__ = [
     "ApplicationSession",
     "BusSession",
     "BusVerbs",
+    "CommandType",
     "ContextStore",
+    "Endpoint",
     "EventTap",
     "History",
     "LanguageModel",
@@ -52,11 +55,16 @@ __all__ = [
     "Telemetry",
     "ToolManager",
     "ToolManagerFactory",
+    "Transport",
 ]
 
 R = TypeVar("R")
 T = TypeVar("T")
 E = TypeVar("E", bound=Event)
+C = TypeVar("C")
+A = TypeVar("A")
+C_co = TypeVar("C_co", covariant=True)
+A_contra = TypeVar("A_contra", contravariant=True)
 E_contra = TypeVar("E_contra", bound=Event, contravariant=True)
 
 Middleware = Callable[[Message, Callable[[Message], Awaitable[Any]]], Awaitable[Any]]
@@ -90,13 +98,31 @@ class ScheduledEvent(Protocol):
 # ── the bus ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+class CommandType(Protocol[C_co, A_contra]):
+    """A command's class, as type checkers see it: with what its handler takes and what it returns.
+
+    Every subclass of `Command` and `StreamCommand` is one. A helper that passes a class and its handler on is written
+    `def helper(kind: CommandType[C, A], handler: Callable[[C], A])`; with `type[C]`, any answer would do.
+    """
+
+    def _llmgine_handled(self) -> C_co: ...
+
+    # contravariant: what a handler returns may be narrower than what the command promises, never something else
+    def _llmgine_answered(self, answer: A_contra, /) -> None: ...
+
+    # a class can be called, a message cannot
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Make a command."""
+        ...
+
+
 class BusVerbs(Protocol):
     """What can be asked of a bus and of a session alike."""
 
     def register_command_handler(
         self,
-        command_type: type[Command[R]] | type[StreamCommand[R]],
-        handler: Callable[[Any], Any],
+        command_type: CommandType[C, A],
+        handler: Callable[[C], A],
         *,
         timeout: float | None = None,
     ) -> Registration:
@@ -321,6 +347,159 @@ class MessageBus(BusVerbs, Protocol):
         Raises:
             LookupError: there is no such letter, or its subscription is gone; then the letter stays.
             BusClosedError: the bus does not run.
+        """
+        ...
+
+
+# ── between buses ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Transport(Protocol):
+    """Carries messages between buses. It serves one bus, which opens it at its start and closes it when it has stopped.
+
+    An event goes to every other bus once, and once to each group, whichever bus has the members, that of the publisher
+    included. A command for which a bus has no handler of its own goes to one that has. A message's header travels with
+    it; its publisher's context variables do not. `llmgine_core.serialization` writes and reads messages, answers and
+    errors.
+
+    `open` and `close` are awaited in one task, so that a transport may enter a task group in one and leave it in the
+    other. What it calls of its `Endpoint` must be called on the bus's event loop.
+    """
+
+    @property
+    def capabilities(self) -> TransportCapabilities:
+        """What it can do."""
+        ...
+
+    async def open(self, endpoint: Endpoint) -> None:
+        """Begin to carry for this bus; `serve` and `join` are called for what it has registered.
+
+        Raises:
+            Exception: it cannot; the bus does not start, and whoever starts it gets the error.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End. Deliveries to groups that are not acknowledged are another member's."""
+        ...
+
+    async def publish(self, event: Event, *, ttl: float | None, wait: bool) -> None:
+        """Carry an event to the other buses and to the groups; returns when it is as safe as the durability says.
+
+        Args:
+            event: the event.
+            ttl: seconds after which a delivery that has not begun expires.
+            wait: whether to wait where there is no room.
+
+        Raises:
+            QueueFullError: there is no room, and it must not wait.
+            SerializationError: the event holds what cannot be written.
+        """
+        ...
+
+    async def request(self, command: Message) -> Any:
+        """Have a bus that serves the command's type answer it; cancelling the call cancels the handler.
+
+        Raises:
+            HandlerNotFoundError: no bus does.
+            BusClosedError: the bus that was asked went away.
+            RemoteHandlerError: the handler raised what has no type here.
+            Exception: whatever else the handler raised.
+        """
+        ...
+
+    def request_stream(self, command: Message) -> AbstractAsyncContextManager[AsyncIterator[Any]]:
+        """Have a bus that serves the command's type answer it with a stream; leaving early ends the handler.
+
+        Raises:
+            The same as `request`, on entry or while iterating.
+        """
+        ...
+
+    def serve(self, command_type: type[Message]) -> None:
+        """Bring commands of this type here, too."""
+        ...
+
+    def unserve(self, command_type: type[Message]) -> None:
+        """Bring them here no more."""
+        ...
+
+    def join(self, group: str, event_type: type[Event], where: str | None) -> None:
+        """Offer the events of this group here, too.
+
+        Args:
+            group: its name.
+            event_type: what its members see, subclasses included.
+            where: the name of their filter, which the bus applies itself; None if they have none.
+
+        Raises:
+            DuplicateHandlerError: members elsewhere see another type, or have another filter; where it is known later
+                only, the transport says so in the log.
+        """
+        ...
+
+    def leave(self, group: str) -> None:
+        """Offer them here no more."""
+        ...
+
+
+class Endpoint(Protocol):
+    """What a bus offers to its transport."""
+
+    def spawn(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
+        """Run a coroutine function, which must not raise, as a task of the bus, in no publisher's context."""
+        ...
+
+    async def receive(self, event: Event, *, ttl: float | None = None) -> None:
+        """Owe an event of another bus to everybody here who subscribed, but not to groups.
+
+        Returns when there was room for it, also where a subscription's policy is `raise`: there is no publisher here to
+        be refused. One that has come before, within the last 10,000, is let go.
+
+        Args:
+            event: the event.
+            ttl: seconds after which a delivery that has not begun expires.
+
+        Raises:
+            BusClosedError: the bus does not run, or stops.
+        """
+        ...
+
+    async def take(self, event: Event, group: str, *, ttl: float | None = None) -> bool:
+        """Have a member of the group that is registered here handle the event; returns when that is over.
+
+        One that comes again, while it is handled or within the next 10,000, is not handled again.
+
+        Args:
+            event: the event, of whichever bus.
+            group: the group's name.
+            ttl: seconds after which a delivery that has not begun expires.
+
+        Returns:
+            Whether the event is done with: handled, failed for good, expired, dropped, or not meant for the group. If
+            not, it is another member's.
+
+        Raises:
+            BusClosedError: the bus does not run, or stops.
+        """
+        ...
+
+    async def answer(self, command: Message) -> Any:
+        """Have the handler here answer another bus's command; cancelling the call cancels the handler.
+
+        Raises:
+            HandlerNotFoundError: there is none.
+            BusClosedError: the bus does not run, or was stopped meanwhile.
+            TimeoutError: the command's deadline, or the handler's timeout, is over.
+            Exception: whatever the handler raises.
+        """
+        ...
+
+    def answer_stream(self, command: Message) -> AbstractAsyncContextManager[AsyncIterator[Any]]:
+        """Have the handler here answer another bus's `StreamCommand`.
+
+        Raises:
+            The same as `answer`, on entry or while iterating.
         """
         ...
 

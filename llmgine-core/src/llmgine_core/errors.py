@@ -27,6 +27,7 @@ __all__ = [
     "PluginNotFoundError",
     "QueueFullError",
     "RateLimitedError",
+    "RemoteHandlerError",
     "SerializationError",
     "SessionClosedError",
     "SessionExistsError",
@@ -228,6 +229,22 @@ class SessionExistsError(BusError):
 
     def __str__(self) -> str:
         return f"session {self.session_id!r} is open already; share it with session({self.session_id!r}, join=True)"
+
+
+@attrs.define
+class RemoteHandlerError(BusError):
+    """A handler in another process raised an exception of a class that is not taken from a document.
+
+    Attributes:
+        type: the exception's class: the bare name of a builtin, else `module.Class`.
+        message: what it said.
+    """
+
+    type: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"a handler in another process raised {self.type}: {self.message}"
 
 
 # ── serialisation ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -49,7 +49,7 @@ def _message(message: Fields) -> dict[str, Any]:
 
 def _part(part: Fields) -> dict[str, Any]:
     kind = part.get("type")
-    if kind in ("text", "reasoning"):
+    if kind in ("text", "reasoning", "refusal"):
         return {"type": kind, "content": part.get("text")}
     if kind == "tool_call":
         call = as_mapping(part.get("call"))

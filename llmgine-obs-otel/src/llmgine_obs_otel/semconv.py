@@ -51,6 +51,7 @@ RESPONSE_TIME_TO_FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"
 USAGE_INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
 USAGE_OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
 USAGE_CACHE_READ_INPUT_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
+USAGE_CACHE_CREATION_INPUT_TOKENS: Final = "gen_ai.usage.cache_creation.input_tokens"
 USAGE_REASONING_OUTPUT_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
 
 # generative AI: content
@@ -64,6 +65,7 @@ TOOL_CALL_RESULT: Final = "gen_ai.tool.call.result"
 TOOL_NAME: Final = "gen_ai.tool.name"
 TOOL_CALL_ID: Final = "gen_ai.tool.call.id"
 TOOL_TYPE: Final = "gen_ai.tool.type"
+TOOL_DESCRIPTION: Final = "gen_ai.tool.description"
 TOOL_TYPE_FUNCTION: Final = "function"
 
 # our own
@@ -74,6 +76,7 @@ COMMAND_ID: Final = "llmgine.command.id"
 HANDLER_NAME: Final = "llmgine.handler.name"
 HANDLER_ATTEMPTS: Final = "llmgine.handler.attempts"
 MODEL_NAME: Final = "llmgine.llm.name"
+STREAM_CHUNK_COUNT: Final = "llmgine.stream.chunk_count"
 TOOL_OUTCOME: Final = "llmgine.tool.outcome"
 APPLICATION: Final = "llmgine.application"
 PLUGIN_KIND: Final = "llmgine.plugin.kind"

@@ -15,10 +15,16 @@ __all__ = [
     "BusStats",
     "DeadLetter",
     "DeliveryStats",
+    "Durability",
     "Health",
     "Overflow",
     "StopReport",
+    "TransportCapabilities",
 ]
+
+Durability = Literal["memory", "process_crash", "fsync", "replicated"]
+"""What an accepted event survives: nothing but the process's own life, its crash, the machine's, the loss of one of
+several machines."""
 
 Overflow = Literal["wait", "drop_oldest", "drop_newest", "raise"]
 """What becomes of an event for which there is no room: the publisher waits, an older or this delivery is dropped, or
@@ -55,7 +61,10 @@ class BusStats:
     Attributes:
         accepted: events taken.
         refused: events turned away with an error.
-        unmatched: accepted events that no subscription matched.
+        emitted: events beside those: what the bus itself and telemetry tell.
+        received: events taken from other buses, over the transport.
+        deduplicated: events that the transport brought again, and which were let go.
+        unmatched: events, accepted, emitted or received, that no subscription matched.
         executed: commands handed to a handler.
         total: deliveries of all subscriptions, living and gone.
         subscriptions: deliveries by subscription name.
@@ -68,6 +77,9 @@ class BusStats:
 
     accepted: int = 0
     refused: int = 0
+    emitted: int = 0
+    received: int = 0
+    deduplicated: int = 0
     unmatched: int = 0
     executed: int = 0
     total: DeliveryStats = attrs.field(factory=DeliveryStats)
@@ -98,6 +110,23 @@ class DeadLetter:
     attempts: int
     error: ErrorInfo
     failed_at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class TransportCapabilities:
+    """What a transport can do.
+
+    Attributes:
+        durability: what an event survives once `publish` has returned.
+        cross_process: whether messages reach other buses.
+        replay: whether events can be read again from the past.
+        backends: the event loops that it runs on.
+    """
+
+    durability: Durability = "memory"
+    cross_process: bool = False
+    replay: bool = False
+    backends: frozenset[str] = frozenset({"asyncio", "trio"})
 
 
 @attrs.frozen(kw_only=True)

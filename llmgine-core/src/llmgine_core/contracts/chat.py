@@ -8,19 +8,24 @@ from typing import Any
 
 import attrs
 
-from llmgine_core.contracts.message import CONTENT
+from llmgine_core.contracts.parts import (
+    FilePart,
+    ImagePart,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+    UnknownPart,
+    extra_field,
+    id_field,
+)
 from llmgine_core.contracts.tools import ToolCall, ToolResult
 
 __all__ = [
     "ChatMessage",
-    "ImagePart",
     "Part",
-    "ReasoningPart",
     "Role",
-    "TextPart",
     "ToolCallPart",
     "ToolResultPart",
-    "UnknownPart",
 ]
 
 
@@ -33,89 +38,38 @@ class Role(StrEnum):
     TOOL = "tool"
 
 
-def _extra() -> Any:
-    return attrs.field(factory=dict[str, Any], kw_only=True, repr=False)
-
-
-@attrs.frozen
-class TextPart:
-    """Words.
-
-    Attributes:
-        text: the words.
-        extra: what the provider says besides (annotations, cache marks); JSON data.
-    """
-
-    text: str = attrs.field(metadata=CONTENT, validator=attrs.validators.instance_of(str))
-    extra: Mapping[str, Any] = _extra()
-
-
-@attrs.frozen
-class ImagePart:
-    """A picture, by address or in full.
-
-    Attributes:
-        url: an https: or data: address; None where `data` is given.
-        data: the picture's bytes in Base64.
-        media_type: its media type, `image/png`.
-        detail: how closely to look, in the provider's words.
-        extra: what the provider says besides; JSON data.
-    """
-
-    url: str | None = attrs.field(default=None, metadata=CONTENT)
-    data: str | None = attrs.field(default=None, metadata=CONTENT, repr=False)
-    media_type: str | None = None
-    detail: str | None = None
-    extra: Mapping[str, Any] = _extra()
-
-
-@attrs.frozen
-class ReasoningPart:
-    """What the model thought before it spoke.
-
-    Attributes:
-        text: the thought, or its summary.
-        signature: the provider's seal, to be sent back unchanged.
-        redacted: the thought in the provider's encryption, where it is not told.
-        extra: what the provider says besides; JSON data.
-    """
-
-    text: str = attrs.field(default="", metadata=CONTENT)
-    signature: str | None = None
-    redacted: str | None = None
-    extra: Mapping[str, Any] = _extra()
-
-
 @attrs.frozen
 class ToolCallPart:
-    """A call that the model asks for."""
+    """A call that the model asks for.
+
+    Attributes:
+        call: the call.
+        id: the provider's id of the output item, where that is another than the call's.
+        extra: what the provider says besides; JSON data.
+    """
 
     call: ToolCall
-    extra: Mapping[str, Any] = _extra()
+    id: str | None = id_field()
+    extra: Mapping[str, Any] = extra_field()
 
 
 @attrs.frozen
 class ToolResultPart:
-    """What a call came to."""
-
-    result: ToolResult
-    extra: Mapping[str, Any] = _extra()
-
-
-@attrs.frozen
-class UnknownPart:
-    """A part of a kind that this version does not know, kept as it was read.
+    """What a call came to.
 
     Attributes:
-        type: the kind's stored name.
-        data: everything that was stored; JSON data.
+        result: the result.
+        id: the provider's id of the item, where it gives one.
+        extra: what the provider says besides (cache marks); JSON data.
     """
 
-    type: str
-    data: Mapping[str, Any] = attrs.field(metadata=CONTENT)
+    result: ToolResult
+    id: str | None = id_field()
+    extra: Mapping[str, Any] = extra_field()
 
 
-Part = TextPart | ImagePart | ReasoningPart | ToolCallPart | ToolResultPart | UnknownPart
+Part = TextPart | ImagePart | FilePart | ReasoningPart | RefusalPart | ToolCallPart | ToolResultPart | UnknownPart
+"""One part of a message."""
 
 
 def _parts(parts: Iterable[Part]) -> tuple[Part, ...]:
@@ -127,7 +81,7 @@ class ChatMessage:
     """One message of a conversation.
 
     Attributes:
-        role: who speaks.
+        role: who speaks. What OpenAI calls a developer's message is the system's, with `extra={"role": "developer"}`.
         parts: what is said, in order.
         name: the speaker's name, where several share a role.
         extra: what the provider says besides; JSON data.
@@ -136,7 +90,7 @@ class ChatMessage:
     role: Role = attrs.field(converter=Role)
     parts: tuple[Part, ...] = attrs.field(default=(), converter=_parts)
     name: str | None = attrs.field(default=None, kw_only=True)
-    extra: Mapping[str, Any] = _extra()
+    extra: Mapping[str, Any] = extra_field()
 
     @classmethod
     def system(cls, text: str) -> ChatMessage:

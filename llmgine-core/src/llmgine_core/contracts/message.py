@@ -6,10 +6,10 @@ import dataclasses
 import inspect
 import sys
 import weakref
-from collections.abc import Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, ClassVar, Final, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, TypeVar, cast
 
 import attrs
 
@@ -191,12 +191,28 @@ class Command(Message, Generic[R_co]):
 
     type_name: ClassVar[str] = "Command"
 
+    if TYPE_CHECKING:  # what `abc.CommandType` reads off the class; nothing of it exists at run time
+
+        @classmethod
+        def _llmgine_handled(cls) -> Self: ...
+
+        @classmethod
+        def _llmgine_answered(cls, answer: Awaitable[R_co], /) -> None: ...
+
 
 @attrs.frozen
 class StreamCommand(Message, Generic[T_co]):
     """Asks for something and is answered with a stream of `T`."""
 
     type_name: ClassVar[str] = "StreamCommand"
+
+    if TYPE_CHECKING:
+
+        @classmethod
+        def _llmgine_handled(cls) -> Self: ...
+
+        @classmethod
+        def _llmgine_answered(cls, answer: AsyncIterator[T_co], /) -> None: ...
 
 
 @attrs.frozen
@@ -215,19 +231,26 @@ class Event(Message):
 class Handling:
     """A message that is being handled, as seen from the code below it.
 
+    One is made for every message that is handled. So what is mostly the same stands on the class, and the maker sets
+    what differs: that costs half as much as an `__init__`.
+
     Attributes:
         message: the message.
         above: what was being handled where this began.
         over: whether it has ended; tasks that it started may still see it.
     """
 
-    __slots__ = ("_derived", "above", "message", "over")
+    message: Message
+    above: Handling | None = None
+    over: bool = False
+    _derived: Header | None = None
 
-    def __init__(self, message: Message, above: Handling | None) -> None:
-        self.message: Message = message
-        self.above: Handling | None = above
-        self.over: bool = False
-        self._derived: Header | None = None
+    @classmethod
+    def below(cls, above: Handling | None, message: Message) -> Self:
+        """The handling of a message that begins below another's."""
+        here = cls()
+        here.message, here.above = message, above
+        return here
 
     def end(self) -> None:
         """Note that it has ended, and let go of those above that have: a chain of events must not keep them all."""
@@ -259,7 +282,7 @@ def current_message() -> Message | None:
 @contextmanager
 def handling(message: Message) -> Generator[None]:
     """Let what is sent inside the block name `message` as its cause, and take over its session and chain."""
-    here = Handling(message, current_handling.get())
+    here = Handling.below(current_handling.get(), message)
     token = current_handling.set(here)
     try:
         yield

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import attrs
 
 from llmgine_core.contracts.message import CONTENT
+from llmgine_core.contracts.parts import ContentPart
 
 if TYPE_CHECKING:
     from llmgine_core.abc import Application, ApplicationSession, BusSession
@@ -33,6 +34,10 @@ def _strings(strings: Iterable[str]) -> tuple[str, ...]:
     return tuple(strings)
 
 
+def _parts(parts: Iterable[ContentPart]) -> tuple[ContentPart, ...]:
+    return tuple(parts)
+
+
 class ToolOutcome(StrEnum):
     """How a tool call ended. Each call ends in exactly one of these."""
 
@@ -52,7 +57,7 @@ class ToolCall:
     Attributes:
         id: the provider's id of the call; its result bears the same.
         name: the tool's name as the model wrote it.
-        arguments: a JSON document as the model wrote it, valid or not.
+        arguments: a JSON document as the model wrote it, valid or not; the bare text of a call whose tool takes text.
     """
 
     id: str
@@ -69,12 +74,15 @@ class ToolResult:
         name: the tool's name.
         content: the text for the model.
         outcome: how the call ended.
+        parts: what the model sees instead where there is more than text (pictures, files); `content` then holds the
+            words in them, for models and readers that take only those.
     """
 
     call_id: str
     name: str
     content: str = attrs.field(metadata=CONTENT)
     outcome: ToolOutcome = attrs.field(default=ToolOutcome.OK, converter=ToolOutcome)
+    parts: tuple[ContentPart, ...] = attrs.field(default=(), converter=_parts, kw_only=True)
 
     @property
     def ok(self) -> bool:
@@ -92,6 +100,9 @@ class ToolDefinition:
         parameters: JSON Schema (2020-12) of its arguments, an object.
         strict: whether `parameters` is in the form that OpenAI's strict mode takes.
         examples: things that a user might say for which this is the right tool.
+        type: `function` for what is executed here; else the provider's name of a tool that it runs itself
+            (`web_search`), whose settings are in `extra`.
+        extra: what the provider says besides (cache marks, settings); JSON data.
     """
 
     name: str
@@ -99,6 +110,8 @@ class ToolDefinition:
     parameters: Mapping[str, Any] = attrs.field(factory=lambda: {"type": "object", "properties": {}})
     strict: bool = False
     examples: tuple[str, ...] = attrs.field(default=(), converter=_strings)
+    type: str = attrs.field(default="function", kw_only=True)
+    extra: Mapping[str, Any] = attrs.field(factory=dict[str, Any], kw_only=True, repr=False)
 
 
 class ToolFailure(Exception):  # noqa: N818 - a tool's answer rather than a fault of the program

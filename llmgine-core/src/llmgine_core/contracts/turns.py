@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ __all__ = [
     "ApproveToolCall",
     "ErrorInfo",
     "Outcome",
+    "OutputType",
     "Retry",
     "RunTurn",
     "StoppedBy",
@@ -28,6 +30,8 @@ __all__ = [
     "TurnTextDelta",
     "TurnToolCall",
     "TurnToolResult",
+    "TurnUnknownEvent",
+    "UnknownType",
 ]
 
 
@@ -38,6 +42,19 @@ class Outcome(StrEnum):
     ERROR = "error"
     CANCELLED = "cancelled"
     TIMEOUT = "timeout"
+
+
+def exception_name(kind: type[BaseException]) -> str:
+    """The bare name of a builtin exception, else `module.Class`."""
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def exception_message(error: BaseException) -> str:
+    """What an exception says; it is a user's, and its text must not cost us the event."""
+    try:
+        return str(error)
+    except Exception as failure:
+        return f"<its message cannot be read: {type(failure).__name__}>"
 
 
 @attrs.frozen
@@ -57,13 +74,7 @@ class ErrorInfo:
     @classmethod
     def from_exception(cls, error: BaseException) -> ErrorInfo:
         """Take down an exception; one whose `__str__` fails is named without its message."""
-        kind = type(error)
-        name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-        try:
-            message = str(error)
-        except Exception as failure:  # the exception is a user's: its text must not cost us the event
-            message = f"<its message cannot be read: {type(failure).__name__}>"
-        return cls(name, message, "".join(traceback.format_exception(error)))
+        return cls(exception_name(type(error)), exception_message(error), "".join(traceback.format_exception(error)))
 
 
 @attrs.frozen(kw_only=True)
@@ -109,6 +120,7 @@ class StoppedBy(StrEnum):
     MAX_STEPS = "max_steps"
     LENGTH = "length"
     CONTENT_FILTER = "content_filter"
+    REFUSAL = "refusal"
 
 
 @attrs.frozen(kw_only=True)
@@ -133,6 +145,21 @@ class TurnResult:
 
 
 @attrs.frozen
+class UnknownType:
+    """A type that a document names and that is not imported here, or is no type for an answer.
+
+    Attributes:
+        document: its name, `module:qualname`; of a generic type a list of its name and those of its arguments.
+    """
+
+    document: Any
+
+
+OutputType = type[Any] | UnknownType
+"""What a turn may be asked to answer with; `UnknownType` only where the command was read from a document."""
+
+
+@attrs.frozen
 class RunTurn(Command[TurnResult]):
     """Answer the user: history in, model, tool calls, history out.
 
@@ -140,7 +167,8 @@ class RunTurn(Command[TurnResult]):
         text: what the user says.
         system: what the model is told before the conversation.
         llm: the configured name of the model.
-        output: the type that the answer must have; None for text.
+        output: the type that the answer must have; None for text. In a document it is `module:qualname`, which is
+            looked up among what is imported already.
         max_steps: most model calls.
         max_tokens: most tokens that one model call may write.
         timeout: seconds for the whole turn.
@@ -150,7 +178,7 @@ class RunTurn(Command[TurnResult]):
     text: str = attrs.field(metadata=CONTENT, validator=attrs.validators.instance_of(str))
     system: str | None = attrs.field(default=None, kw_only=True, metadata=CONTENT)
     llm: str = attrs.field(default="default", kw_only=True)
-    output: type[Any] | None = attrs.field(default=None, kw_only=True)
+    output: OutputType | None = attrs.field(default=None, kw_only=True)
     max_steps: int = attrs.field(default=8, kw_only=True, validator=attrs.validators.ge(1))
     max_tokens: int | None = attrs.field(default=None, kw_only=True)
     timeout: float | None = attrs.field(default=None, kw_only=True)
@@ -190,6 +218,19 @@ class TurnCompleted(TurnStreamEvent):
 
 
 @attrs.frozen
+class TurnUnknownEvent(TurnStreamEvent):
+    """A step of a kind that this version does not know, kept as it was read.
+
+    Attributes:
+        type: the kind's stored name.
+        data: everything that was stored; JSON data.
+    """
+
+    type: str
+    data: Mapping[str, Any] = attrs.field(metadata=CONTENT)
+
+
+@attrs.frozen
 class StreamTurn(StreamCommand[TurnStreamEvent]):
     """`RunTurn`, streamed. The fields are those of `RunTurn`."""
 
@@ -197,7 +238,7 @@ class StreamTurn(StreamCommand[TurnStreamEvent]):
     text: str = attrs.field(metadata=CONTENT, validator=attrs.validators.instance_of(str))
     system: str | None = attrs.field(default=None, kw_only=True, metadata=CONTENT)
     llm: str = attrs.field(default="default", kw_only=True)
-    output: type[Any] | None = attrs.field(default=None, kw_only=True)
+    output: OutputType | None = attrs.field(default=None, kw_only=True)
     max_steps: int = attrs.field(default=8, kw_only=True, validator=attrs.validators.ge(1))
     max_tokens: int | None = attrs.field(default=None, kw_only=True)
     timeout: float | None = attrs.field(default=None, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from types import NoneType
 from typing import TYPE_CHECKING, Any, cast
 
 import attrs
@@ -69,7 +70,7 @@ def _omit_content(converter: Converter) -> None:
 
 
 def _omitted(value: Any) -> Any:
-    if value is None or value == "":
-        return value
+    if not value and isinstance(value, (str, tuple, list, dict, NoneType)):
+        return cast("Any", value)  # nothing was said
     text = value if isinstance(value, str) else repr(value)
     return {"omitted": "content", "bytes": len(text.encode("utf-8", "surrogatepass"))}

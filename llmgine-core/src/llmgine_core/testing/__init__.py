@@ -1,4 +1,4 @@
-"""What tests of applications and plugins need: a scripted model, a handler that remembers, and conformance kits.
+"""What tests of applications and plugins need: a scripted model, a transport with faults, conformance kits.
 
 For an application with exactly the plugins that a test names, give `ApplicationBootstrap` the argument
 `discover=False`.
@@ -8,11 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from llmgine_core.testing.models import Answer, ScriptedModel
 from llmgine_core.testing.recording import RecordingEventHandler
+from llmgine_core.testing.transports import LoopbackTransport
 
 if TYPE_CHECKING:
     from llmgine_core.testing.conformance import BusCapabilities, Clause, MessageBusConformance
 
-__all__ = ["Answer", "BusCapabilities", "Clause", "MessageBusConformance", "RecordingEventHandler", "ScriptedModel"]
+__all__ = [
+    "Answer",
+    "BusCapabilities",
+    "Clause",
+    "LoopbackTransport",
+    "MessageBusConformance",
+    "RecordingEventHandler",
+    "ScriptedModel",
+]
 
 
 if not TYPE_CHECKING:

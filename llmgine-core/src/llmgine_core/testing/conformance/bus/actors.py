@@ -9,9 +9,9 @@ from typing import Any
 import anyio
 
 from llmgine_core.contracts import Message
-from llmgine_core.testing.conformance.bus.messages import Ask, Count
+from llmgine_core.testing.conformance.bus.messages import Ask, AskMore, Count
 
-__all__ = ["Gate", "Recorder", "answer", "beside", "fail", "numbers", "settle"]
+__all__ = ["Gate", "Recorder", "answer", "beside", "fail", "numbers", "settle", "until"]
 
 
 class Recorder:
@@ -81,7 +81,7 @@ class Gate(Recorder):
         return "through the gate"
 
 
-async def answer(command: Ask) -> str:
+async def answer(command: Ask | AskMore) -> str:
     """Answer a question."""
     return f"answer to {command.question}"
 
@@ -100,6 +100,12 @@ async def fail(message: Message) -> Any:
 async def settle() -> None:
     """Let every task come as far as it can, so that what would have happened by now has."""
     await anyio.wait_all_tasks_blocked()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what comes from elsewhere, of which nothing here tells: a broker has it, and may be another process."""
+    while not condition():  # noqa: ASYNC110 - nobody would set an event
+        await anyio.sleep(0.001)
 
 
 @asynccontextmanager
