@@ -34,6 +34,7 @@ from llmgine_core import (
     SessionClosedError,
     SessionExistsError,
 )
+from llmgine_core.testing import LoopbackTransport
 from tests.core.messages import Ask, Noted, Said, balanced
 
 SESSIONS = ("a", "b")
@@ -171,6 +172,7 @@ class BusMachine(RuleBasedStateMachine):
     """Does anything to a bus."""
 
     backend: ClassVar[str]
+    has_groups: ClassVar[bool] = True
 
     @initialize(
         capacity=st.sampled_from((3, 1_000)),
@@ -183,7 +185,7 @@ class BusMachine(RuleBasedStateMachine):
         logging.getLogger("llmgine.bus").disabled = True
         self._portal = start_blocking_portal(self.backend)
         self.portal = self._portal.__enter__()
-        self.bus = MessageBus(capacity=capacity, overflow=overflow, stall_after=None)
+        self.bus = self.portal.call(partial(self.make, capacity=capacity, overflow=overflow, stall_after=None))
         self.capacity, self.drops = capacity, overflow == "drop_newest"
         self.running = False
         self.subscribers: list[Subscriber] = []
@@ -201,6 +203,9 @@ class BusMachine(RuleBasedStateMachine):
         self.register_command(0)
         self.register("blocking", which, is_even=False, attempts=1)
         self.register("failing", which, is_even=False, attempts=2)
+
+    def make(self, **options: Any) -> MessageBus:
+        return MessageBus(**options)
 
     def teardown(self) -> None:
         self.portal.call(partial(self.bus.stop, drain=0))
@@ -284,6 +289,7 @@ class BusMachine(RuleBasedStateMachine):
         if subscriber not in self.subscribers:
             self.subscribers.append(subscriber)
 
+    @precondition(lambda self: self.has_groups)
     @rule()
     def register_member(self) -> None:
         """A group's members are the same handler here: the model knows them as one."""
@@ -549,6 +555,15 @@ class OnTrio(BusMachine):
     backend = "trio"
 
 
+class OverLoopback(OnAsyncio):
+    """What a transport brings for a group comes when it pleases, so there are none here."""
+
+    has_groups = False
+
+    def make(self, **options: Any) -> MessageBus:
+        return MessageBus(transport=LoopbackTransport().connect(), **options)
+
+
 _SETTINGS = settings(
     max_examples=50,
     stateful_step_count=40,
@@ -560,3 +575,5 @@ TestOnAsyncio = OnAsyncio.TestCase
 TestOnAsyncio.settings = _SETTINGS
 TestOnTrio = OnTrio.TestCase
 TestOnTrio.settings = _SETTINGS
+TestOverLoopback = OverLoopback.TestCase
+TestOverLoopback.settings = _SETTINGS
