@@ -606,7 +606,7 @@ async def test_ten_thousand_sessions_leave_the_count_of_living_objects_flat() ->
         for number in range(10_000):
             await live(bus, number)
         gc.collect()
-        assert abs(len(gc.get_objects()) - before) < 200
+        assert len(gc.get_objects()) - before < 200  # what other tests have left may go meanwhile
         assert bus.stats().total.delivered == 10_020
 
 
