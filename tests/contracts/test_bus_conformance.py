@@ -1,9 +1,11 @@
 """Our own buses pass the public kit."""
 
+from collections.abc import Callable
+
 import pytest
 
 from llmgine_core import MessageBus
-from llmgine_core.testing import MessageBusConformance
+from llmgine_core.testing import LoopbackTransport, MessageBusConformance
 
 
 class TestMemory(MessageBusConformance):
@@ -12,3 +14,11 @@ class TestMemory(MessageBusConformance):
     @pytest.fixture
     def make(self) -> type[MessageBus]:
         return MessageBus
+
+
+class TestLoopbackBus(MessageBusConformance):
+    """The core's bus, with its messages over a transport."""
+
+    @pytest.fixture
+    def make(self) -> Callable[..., MessageBus]:
+        return lambda **options: MessageBus(transport=LoopbackTransport().connect(), **options)
