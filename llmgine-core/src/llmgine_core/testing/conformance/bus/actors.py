@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 
 from llmgine_core.contracts import Message
-from llmgine_core.testing.conformance.bus.messages import Ask, Count
+from llmgine_core.testing.conformance.bus.messages import Ask, AskMore, Count
 
 __all__ = ["Gate", "Recorder", "answer", "beside", "fail", "number_of", "numbers", "settle"]
 
@@ -81,7 +81,7 @@ class Gate(Recorder):
         return "through the gate"
 
 
-async def answer(command: Ask) -> str:
+async def answer(command: Ask | AskMore) -> str:
     """Answer a question."""
     return f"answer to {command.question}"
 
