@@ -172,6 +172,24 @@ async def test_a_handler_called_from_its_lane_stands_in_its_own_call() -> None:
         assert bus.stats().total.delivered == 2
 
 
+async def test_what_waits_in_the_lanes_of_a_handler_is_discarded_at_once_when_it_is_unregistered() -> None:
+    """The one that runs is finished."""
+    async with running() as bus:
+        gate = Gate()
+        registration = bus.register_event_handler(Said, gate)
+        await bus.publish(Said(number=0))
+        await gate.entered.wait()
+        for number in (1, 2):
+            await bus.publish(Said(number=number))
+            await anyio.wait_all_tasks_blocked()
+        registration.unregister()
+        assert (bus.stats().total.discarded, bus.stats().total.pending) == (2, 1)
+        gate.open.set()
+        await bus.wait_idle()
+        assert numbers(gate) == [0]
+        assert bus.stats().total.delivered == 1
+
+
 async def test_an_event_handlers_publications_to_a_full_lane_use_its_reserve() -> None:
     async with running() as bus:
         gate, _ = await blocked(bus, capacity=1)
