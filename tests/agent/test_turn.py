@@ -12,10 +12,14 @@ import pytest
 from llmgine_core import (
     Application,
     ApplicationBootstrap,
+    ChatMessage,
+    FinishReason,
     LanguageModelError,
     LLMRequest,
+    LLMResponse,
     LLMStreamEvent,
     LLMTextDelta,
+    RefusalPart,
     Role,
     RunTurn,
     StoppedBy,
@@ -43,8 +47,9 @@ def get_time(city: str) -> str:
 def application(*answers: Answer, **options: object) -> tuple[ApplicationBootstrap, ScriptedModel]:
     """An application with the agent, the default tools and history, and a model that says `answers`."""
     model = ScriptedModel(*answers)
-    given = {"tools": [get_time], "tool_manager": "default", "context_store": "memory", "plugins": ["agent"], **options}
-    return ApplicationBootstrap(llm=model, discover=False, **given), model  # type: ignore[arg-type]
+    usual = {"llm": model, "tools": [get_time], "tool_manager": "default", "context_store": "memory"}
+    given = {**usual, "plugins": ["agent"], **options}
+    return ApplicationBootstrap(discover=False, **given), model  # type: ignore[arg-type]
 
 
 async def history(app: Application, session_id: str) -> list[tuple[str, str]]:
@@ -75,6 +80,21 @@ async def test_a_turn_calls_tools_and_answers_from_their_results() -> None:
         ("assistant", "It is 21:04."),
     ]
     assert [d.name for d in model.requests[0].tools] == ["get_time"]
+
+
+async def test_a_turn_that_the_model_refuses_says_so_and_keeps_its_words() -> None:
+    """A refusal is no answer, but the next turn may look back at it."""
+    refusal = ChatMessage("assistant", [RefusalPart("I cannot help with that.")])
+
+    class Refusing(ScriptedModel):
+        async def generate(self, request: LLMRequest) -> LLMResponse:
+            return LLMResponse(model="m", message=refusal, finish_reason=FinishReason.REFUSAL)
+
+    bootstrap, _ = application(llm={"default": Refusing()})
+    async with bootstrap as app, app.session() as session:
+        turn = await session.execute(RunTurn("Help me."))
+    assert (turn.text, turn.stopped_by) == ("", StoppedBy.REFUSAL)
+    assert turn.messages[-1] == refusal
 
 
 async def test_the_next_turn_sees_the_history_without_the_system_prompt_twice() -> None:

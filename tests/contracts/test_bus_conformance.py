@@ -1,6 +1,7 @@
 """Our own buses pass the public kit."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -21,4 +22,7 @@ class TestLoopbackBus(MessageBusConformance):
 
     @pytest.fixture
     def make(self) -> Callable[..., MessageBus]:
-        return lambda **options: MessageBus(transport=LoopbackTransport().connect(), **options)
+        def over_a_hub(**options: Any) -> MessageBus:
+            return MessageBus(transport=LoopbackTransport().connect(), **options)
+
+        return over_a_hub

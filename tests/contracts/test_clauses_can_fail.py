@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -26,8 +26,7 @@ class Impatient(MessageBusConformance):
 def leaves(error: BaseException) -> Iterator[BaseException]:
     """An error, or what a group of them holds."""
     if isinstance(error, BaseExceptionGroup):
-        group: Any = error
-        for each in group.exceptions:
+        for each in cast("BaseExceptionGroup[BaseException]", error).exceptions:
             yield from leaves(each)
     else:
         yield error

@@ -644,6 +644,7 @@ async def test_a_streamed_answer_is_told_of_once_however_it_ends() -> None:
     responses = recorder.of_type("LLMResponseEvent")
     assert [r.fields["outcome"] for r in responses] == ["ok", "timeout"]
     assert responses[0].fields["time_to_first_chunk"] >= 0
+    assert [r.fields["chunks"] for r in responses] == [4, 1]
     assert LLMResponse(model="m", message=ChatMessage.assistant("x")).model == "m"
 
 

@@ -158,7 +158,7 @@ def read_request(document: Document) -> LLMRequest:
         model=rest.pop("model"),
         messages=messages,
         tools=[read_definition(tool) for tool in rest.pop("tools", ())],
-        tool_choice=choice.get("name") or {"any": "required"}.get(choice["type"], choice["type"]),
+        tool_choice=choice.get("name") or ("required" if choice["type"] == "any" else choice["type"]),
         parallel_tool_calls=None if alone is None else not alone,
         response_format=schema,
         temperature=rest.pop("temperature", None),

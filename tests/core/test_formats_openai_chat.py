@@ -5,7 +5,7 @@ https://platform.openai.com/docs/api-reference/chat
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import pytest
 
@@ -44,13 +44,13 @@ from tests.core.formats import (
 def read_message(document: Document, names: dict[str, str]) -> ChatMessage:
     rest = dict(document)
     role, content = rest.pop("role"), rest.pop("content", None)
-    parts = [TextPart(content)] if isinstance(content, str) else list(map(read_part, content or ()))
+    parts: list[Any] = [TextPart(content)] if isinstance(content, str) else list(map(read_part, content or ()))
     if role == "tool":
         call_id = rest.pop("tool_call_id")
         text = "".join(part.text for part in parts if isinstance(part, TextPart))
         given = () if isinstance(content, str) else parts
         return ChatMessage.tool(ToolResult(call_id, names.get(call_id, ""), text, parts=given))
-    if (annotations := rest.pop("annotations", None)) and isinstance(parts[0], TextPart):
+    if annotations := rest.pop("annotations", None):
         parts = [TextPart(parts[0].text, annotations=annotations)]
     if (refusal := rest.pop("refusal", None)) is not None:
         parts.append(RefusalPart(refusal))
@@ -107,6 +107,7 @@ def read_part(document: Document) -> Any:
 
 
 def write_part(part: Any) -> Document:
+    body: Any
     match part:
         case TextPart(text):
             kind, body = "text", text
@@ -130,7 +131,7 @@ def write_audio(part: FilePart) -> Document:
     return without_nones({"id": part.file_id, "data": part.data, **part.extra})
 
 
-def is_audio_answer(part: Any) -> bool:
+def is_audio_answer(part: Any) -> TypeGuard[FilePart]:
     return isinstance(part, FilePart) and part.media_type == "audio/*"
 
 

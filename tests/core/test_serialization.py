@@ -5,7 +5,6 @@
 
 import json
 import pickle
-from datetime import UTC, datetime
 from typing import Any
 
 import attrs
@@ -14,171 +13,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmgine_core import (
-    ApproveToolCall,
-    ChatMessage,
-    Command,
     CommandResultEvent,
-    ErrorInfo,
     Event,
-    GenerateCommand,
-    ImagePart,
-    LLMCompleted,
-    LLMReasoningDelta,
-    LLMRequest,
-    LLMResponse,
     LLMStreamChunkEvent,
-    LLMTextDelta,
-    LLMToolCallDelta,
     Message,
-    ReasoningPart,
-    RunTurn,
     SerializationError,
-    StreamCommand,
-    StreamGenerateCommand,
-    StreamTurn,
-    TextPart,
-    ToolCall,
-    ToolCallPart,
-    ToolDefinition,
-    ToolResult,
-    ToolResultPart,
     UnknownEvent,
-    UnknownPart,
-    Usage,
-    events,
 )
-from llmgine_core.contracts import FinishReason, Outcome, Role, ToolOutcome
 from llmgine_core.contracts.header import complete_header, session_header
 from llmgine_core.serialization import dumps, loads, to_document
 from tests.core.messages import Said, running
-
-words = st.text(max_size=20)
-numbers = st.integers(0, 10**9)
-seconds = st.floats(0, 1e6)
-json_data = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | words,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
-    max_leaves=6,
-)
-tables = st.dictionaries(words, json_data, max_size=3)
-usages = st.builds(Usage, numbers, numbers, numbers, numbers)
-calls = st.builds(ToolCall, words, words, words)
-results = st.builds(ToolResult, words, words, words, st.sampled_from(ToolOutcome))
-definitions = st.builds(ToolDefinition, words, words, tables, st.booleans(), st.tuples(words))
-known = ("text", "image", "reasoning", "tool_call", "tool_result")
-parts = st.one_of(
-    st.builds(TextPart, words, extra=tables),
-    st.builds(ImagePart, words, st.none() | words, st.none() | words, st.none() | words, extra=tables),
-    st.builds(ReasoningPart, words, st.none() | words, st.none() | words, extra=tables),
-    st.builds(ToolCallPart, calls, extra=tables),
-    st.builds(ToolResultPart, results, extra=tables),
-    st.builds(
-        UnknownPart,
-        words.filter(lambda w: w not in known),
-        st.dictionaries(words.filter(lambda w: w != "type"), json_data, max_size=2),
-    ),
-)
-chats = st.builds(ChatMessage, st.sampled_from(Role), st.lists(parts, max_size=3), name=st.none() | words, extra=tables)
-requests = st.builds(
-    LLMRequest,
-    model=st.none() | words,
-    messages=st.lists(chats, max_size=2),
-    tools=st.lists(definitions, max_size=2),
-    tool_choice=words,
-    response_format=st.none() | tables,
-    temperature=st.none() | seconds,
-    stop=st.lists(words, max_size=2),
-    seed=st.none() | numbers,
-    extra=tables,
-)
-responses = st.builds(
-    LLMResponse,
-    id=words,
-    model=words,
-    message=chats,
-    finish_reason=st.sampled_from(FinishReason),
-    usage=usages,
-    raw=st.none() | tables,
-)
-chunks = st.one_of(
-    st.builds(LLMTextDelta, words),
-    st.builds(LLMReasoningDelta, words),
-    st.builds(LLMToolCallDelta, numbers, st.none() | words, st.none() | words, words),
-    st.builds(LLMCompleted, responses),
-)
-infos = st.builds(ErrorInfo, words, words, words)
-
-FIELDS: dict[str, st.SearchStrategy[Any]] = {
-    "str": words,
-    "int": numbers,
-    "float": seconds,
-    "bool": st.booleans(),
-    "float | None": st.none() | seconds,
-    "Outcome": st.sampled_from(Outcome),
-    "Any": json_data,
-    "ErrorInfo": infos,
-    "ErrorInfo | None": st.none() | infos,
-    "LLMRequest": requests,
-    "LLMResponse | None": st.none() | responses,
-    "LLMStreamEvent": chunks,
-    "ToolCall": calls,
-    "ToolResult": results,
-    "tuple[ChatMessage, ...]": st.lists(chats, max_size=2).map(tuple),
-    "Mapping[str, Any]": tables,
-    "Literal['append', 'clear', 'fork', 'replace']": st.sampled_from(["append", "clear"]),
-    "Literal['debug', 'info', 'warning', 'error', 'critical']": st.sampled_from(["info", "error"]),
-    "Literal['counter', 'histogram']": st.sampled_from(["counter", "histogram"]),
-}
-headers = st.fixed_dictionaries(
-    {},
-    optional={
-        "session_id": words.filter(bool),
-        "correlation_id": words.filter(bool),
-        "causation_id": words.filter(bool),
-        "traceparent": words.filter(bool),
-        "tracestate": words.filter(bool),
-        "deadline": st.datetimes(datetime(1980, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
-        "timestamp": st.datetimes(datetime(1980, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
-        "metadata": tables,
-    },
-)
-
-
-def event_of(kind: type[Event]) -> st.SearchStrategy[Event]:
-    given_fields = {f.name: FIELDS[kind.__annotations__[f.name]] for f in attrs.fields(kind)}
-    return st.builds(lambda fields, header: kind(**fields, **header), st.fixed_dictionaries(given_fields), headers)
-
-
-own_events = [getattr(events, name) for name in events.__all__ if name != "UnknownEvent"]
-commands: st.SearchStrategy[Message] = st.one_of(
-    st.builds(GenerateCommand, requests, words),
-    st.builds(StreamGenerateCommand, requests, words),
-    st.builds(RunTurn, words, system=st.none() | words, max_steps=st.integers(1, 9), timeout=st.none() | seconds),
-    st.builds(StreamTurn, words, llm=words, max_tokens=st.none() | numbers),
-    st.builds(ApproveToolCall, calls, st.none() | definitions),
-)
+from tests.core.strategies import headers, json_data, tables
 
 
 def same(one: Message, other: Message) -> bool:
     return one == other and one.id == other.id and one.header == other.header and one.timestamp == other.timestamp
-
-
-@settings(max_examples=15, deadline=None)
-@given(st.data())
-@pytest.mark.parametrize("kind", own_events)
-def test_every_event_survives(kind: type[Event], data: st.DataObject) -> None:
-    event = data.draw(event_of(kind))
-    back = loads(dumps(event))
-    assert type(back) is kind
-    assert same(event, back)
-
-
-@settings(max_examples=60, deadline=None)
-@given(commands)
-def test_every_command_survives(command: Message) -> None:
-    back = loads(dumps(command))
-    assert isinstance(back, (Command, StreamCommand))
-    assert same(command, back)
 
 
 @settings(max_examples=60, deadline=None)

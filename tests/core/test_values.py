@@ -3,7 +3,9 @@
 import json
 import sys
 from collections.abc import Mapping
-from typing import Any, Generic, NamedTuple, TypedDict, TypeVar, cast
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, TypedDict, TypeVar, cast
 
 import attrs
 import pytest
@@ -13,12 +15,14 @@ from llmgine_core import (
     ApproveToolCall,
     ChatMessage,
     Command,
+    Event,
     GenerateCommand,
     LLMRequest,
     LLMResponse,
     LLMStreamEvent,
     LLMTextDelta,
     LLMUnknownEvent,
+    Message,
     RunTurn,
     SerializationError,
     StreamCommand,
@@ -122,13 +126,13 @@ def test_a_value_survives_as_the_type_named(value: Any, kind: Any) -> None:
         ('{"y": 1}', Point, "$.x"),
         ('{"x": "1"}', Point, "$.x"),
         ('{"x": 1.5}', Point, "$.x"),
-        ('{"x": true}', Point, "$.x"),
         ('[{"x": 1}, {"x": {}}]', list[Point], "$[1].x"),
         ('{"approved": "false"}', Approval, "$.approved"),
         ('{"role": "nobody", "parts": []}', ChatMessage, "$.role"),
         ('{"role": "user", "parts": [{"text": "x"}]}', ChatMessage, "$.parts[0]"),
         ('{"role": "user", "parts": [{"type": 5}]}', ChatMessage, "$.parts[0]"),
         ("5", Said, "$"),
+        ('{"x": 1, "y": 1e400}', Point, "$"),
         ("[" * 100_000, Point, "$"),
     ],
 )
@@ -167,6 +171,42 @@ def test_what_is_too_deep_is_neither_written_nor_read() -> None:
         deep = deep[0]
 
 
+Number = NewType("Number", int)
+
+
+@attrs.frozen
+class Sundry(Event):
+    number: Number
+    limited: Annotated[int, "limited"]
+    either: Literal["a", 1]
+    role: Role
+    ratio: float
+    when: datetime
+    raw: bytes
+    members: frozenset[str]
+    pair: tuple[int, str]
+    table: Mapping[str, list[Point]]
+    row: Row
+    maybe: int | str | None = None
+
+
+@dataclass(frozen=True)
+class Plain(Event):
+    point: Point = field(default_factory=lambda: Point(1))
+    names: tuple[str, ...] = ()
+
+
+def test_what_type_checkers_let_pass_survives() -> None:
+    now = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
+    pair, table, row = (1, "x"), {"x": [Point(1)]}, Row(number=1)
+    for message in (
+        Sundry(Number(5), 6, "a", Role.USER, 1, now, b"\x00\xff", frozenset("ab"), pair, table, row),
+        Sundry(Number(True), True, 1, Role.TOOL, True, now, b"", frozenset(), pair, {}, row, "x"),
+        Plain(Point(2), ("a",)),
+    ):
+        assert loads(dumps(message)) == message
+
+
 # ── messages inside values ───────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -185,20 +225,33 @@ def test_a_message_inside_another_or_in_an_answer_keeps_its_class_and_header() -
         assert (back, back.id, back.header) == (said, said.id, said.header)
     with pytest.raises(SerializationError, match=r"Said is wanted, not .*Noted @ \$\.data\.first"):
         loads(json.dumps(to_document(Bundle(said)) | {"data": {"first": to_document(Noted())}}))
+    broken = to_document(said) | {"data": {"number": "many"}}
+    with pytest.raises(SerializationError, match=r"int is wanted, not 'many' @ \$\.data\.more\[0\]\.data\.number"):
+        loads(json.dumps(to_document(Bundle(said)) | {"data": {"first": to_document(said), "more": [broken]}}))
 
 
 # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@attrs.frozen
 class Listing(Command[list[T]], Generic[T]):
-    pass
+    first: T | None = None
 
 
+@attrs.frozen
 class Swapped(Listing[U], Generic[T, U]):
-    pass
+    second: tuple[T, ...] = ()
 
 
 class Points(Swapped[str, Point]):
+    pass
+
+
+class Echo(Command[T], Generic[T]):
+    pass
+
+
+class EchoPoint(Echo[Point]):
     pass
 
 
@@ -235,6 +288,8 @@ class Stream(StreamCommand[Mapping[str, Point]]):
         (ApproveToolCall, Approval),
         (Points, list[Point]),
         (Listing, list[Any]),
+        (Echo, Any),
+        (EchoPoint, Point),
         (Anything, Any),
         (Command, Any),
         (Quiet, type(None)),
@@ -267,6 +322,12 @@ def test_an_answer_survives(value: Any, command: Any) -> None:
     assert loads_answer(dumps_answer(value, command), command) == value
 
 
+def test_a_generic_message_survives_as_far_as_its_types_are_known() -> None:
+    messages: list[Message] = [Listing("x"), Listing[str](), Swapped(1, ("x",)), Points()]
+    for message in messages:
+        assert loads(dumps(message)) == message
+
+
 def test_a_bad_answer_is_refused_with_its_path() -> None:
     with pytest.raises(SerializationError, match="str is wanted, not int"):
         dumps_answer(5, Ask)
@@ -276,6 +337,8 @@ def test_a_bad_answer_is_refused_with_its_path() -> None:
         loads_answer('[{"x": null}]', Points)
     with pytest.raises(SerializationError, match="the answer of Lost is unknown"):
         answer_type(Lost)
+    with pytest.raises(TypeError, match="Said is no command"):
+        answer_type(Said)  # type: ignore[arg-type]
 
 
 # ── types by name ────────────────────────────────────────────────────────────────────────────────────────────────────

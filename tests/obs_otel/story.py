@@ -93,7 +93,7 @@ class Story:
             seed=7,
         )
         generate = GenerateCommand(request, **below(turn))
-        tool_start = ToolExecuteStartEvent(call, **below(turn))
+        tool_start = ToolExecuteStartEvent(call, "The time.", **below(turn))
         span_start = SpanStartEvent("look up", {"attempt": 1, "tags": ["a", "b"]}, **below(turn))
         error = ErrorInfo.from_exception(RuntimeError(f"failed {SECRET}"))
         turn_started, turn_ended = command_events(turn, 2.0, outcome=Outcome.ERROR, error=error)
@@ -127,7 +127,14 @@ def _response(generate: GenerateCommand, call: ToolCall) -> LLMResponseEvent:
         usage=Usage(120, 30, 100, 10, 5),
     )
     return LLMResponseEvent(
-        generate.id, "default", "openai", "gpt-5-mini", duration=1.5, time_to_first_chunk=0.2, response=response
+        generate.id,
+        "default",
+        "openai",
+        "gpt-5-mini",
+        duration=1.5,
+        time_to_first_chunk=0.2,
+        response=response,
+        chunks=4,
     )
 
 

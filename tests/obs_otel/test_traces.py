@@ -145,6 +145,7 @@ def test_the_model_call_says_what_was_asked_and_answered_in_the_words_of_the_con
         "gen_ai.response.model": "gpt-5-mini-2026",
         "gen_ai.response.finish_reasons": ["tool_calls"],
         "gen_ai.response.time_to_first_chunk": 0.2,
+        "llmgine.stream.chunk_count": 4,
         "gen_ai.usage.input_tokens": 120,
         "gen_ai.usage.output_tokens": 30,
         "gen_ai.usage.cache_read.input_tokens": 100,
@@ -180,6 +181,7 @@ def test_a_failed_tool_call_says_so_with_its_arguments_and_result(arrived: Colle
     found = attributes(span.attributes)
     assert found["gen_ai.tool.name"] == "get_time"
     assert found["gen_ai.tool.call.id"] == "call-1"
+    assert found["gen_ai.tool.description"] == "The time."
     assert found["gen_ai.tool.call.arguments"] == f'{{"city":"{SECRET}"}}'
     assert found["gen_ai.tool.call.result"] == f"tool says {SECRET}"
     assert found["error.type"] == "ValueError"

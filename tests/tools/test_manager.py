@@ -315,6 +315,7 @@ async def test_a_call_begins_and_ends_with_one_event_each_at_one_place(
     assert isinstance(start, ToolExecuteStartEvent)
     assert isinstance(end, ToolExecuteResultEvent)
     assert end.start_id == start.id
+    assert start.description == manager.definitions()[0].description != ""
     assert (end.call, end.result, end.outcome, end.error) == (start.call, result, Outcome.OK, None)
     assert end.duration > 0
     assert end.session_id == start.session_id == "chat-1"

@@ -49,6 +49,7 @@ __all__ = ["TurnHandlers"]
 _STOPPED_BY = {
     FinishReason.LENGTH: StoppedBy.LENGTH,
     FinishReason.CONTENT_FILTER: StoppedBy.CONTENT_FILTER,
+    FinishReason.REFUSAL: StoppedBy.REFUSAL,
 }
 
 

@@ -14,7 +14,8 @@ from llmgine_core._frames import Frame
 from llmgine_core._loop import is_cancellation
 from llmgine_core._registry import CommandHandler
 from llmgine_core._scopes import SessionState
-from llmgine_core.contracts import ErrorInfo, Event, Message, Outcome, lifecycle_header
+from llmgine_core.contracts import ErrorInfo, Event, Header, Message, Outcome, lifecycle_header
+from llmgine_core.contracts.header import set_header
 from llmgine_core.errors import BusClosedError, SessionClosedError
 
 __all__ = ["Call", "CommandTeller", "late", "outcome_of", "seconds_left"]
@@ -117,6 +118,7 @@ class CommandTeller:
     ) -> None:
         self._emit, self._listens = emit, listens
         self._command, self._registration = command, registration
+        self._header: Header | None = None
         self._began = time.perf_counter()
 
     def started(self) -> None:
@@ -133,4 +135,7 @@ class CommandTeller:
             self._tell(events.CommandResultEvent(command.id, command.type_name, outcome, seconds, answer, info))
 
     def _tell(self, event: Event) -> None:
-        self._emit(event.with_header(lifecycle_header(self._command)))
+        if self._header is None:
+            self._header = lifecycle_header(self._command)
+        set_header(event, self._header)
+        self._emit(event)

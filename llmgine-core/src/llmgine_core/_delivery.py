@@ -377,15 +377,13 @@ class Dispatcher:
     def _lead(self, worker: _Worker) -> bool:  # noqa: C901 - a call for each step would double what a delivery costs
         """Deliver what waits, until nothing does (False), a handler suspends, or others should run (True)."""
         ingress, room, gate, owner, send = self._ingress, self._room, self._room.gate, self._owner, worker.shell.send
-        budget = _TURN
+        take, budget = ingress.popleft, _TURN
         while ingress:
             if budget <= 0:
                 if self._idle.waiting:
                     self._idle.check()
                 return True
-            event = ingress.popleft()
-            plan = ingress.popleft()
-            context = ingress.popleft()
+            event, plan, context = take(), take(), take()
             count = plan.count
             budget -= count
             frame = DeliveryFrame()

@@ -91,8 +91,7 @@ class Engine:
         self.tells_commands: bool = False
         self._watched = False
         self._heard: dict[type[Event], bool] = {}  # who listens to what, as far as it was asked
-        self._events: set[type[Message]] = set()  # types that have been seen to be events
-        self.sessions: dict[str, SessionState] = {}
+        self.sessions: dict[str | None, SessionState] = {}
         self.running: set[Call] = set()
         self.streams: set[AnswerStream[Any]] = set()
         self._resting: list[Frame] = []  # calls of handlers that wait for idleness
@@ -467,7 +466,8 @@ class Engine:
             self.complete(command, scope)
             if self._is_elsewhere(command) and not here_only:
                 running.enter_context(self._working(stream, self.streams, command))
-                return Source(self.link.request_stream(command), nullcontext(), seconds_left(command, timeout))
+                remote = self.link.request_stream(command)
+                return Source(remote, nullcontext(), seconds_left(command, timeout), is_announced=True)
             registration = self._find(command)
             self.executed += 1
             tellers.append(CommandTeller(self.emit, self.listens, command, registration))
@@ -493,20 +493,20 @@ class Engine:
 
     def accept_at_once(self, event: Event, scope: Scope) -> bool:
         """Accept an event, if that takes neither waiting nor asking; else nothing has been done but its header."""
+        registry, room, gate = self.registry, self.room, self.room.gate
+        kind = type(event)
+        plan = scope.plans.get(kind)
         if not (self.takes_events and scope.is_open):
             return False
-        kind = type(event)
-        if kind not in self._events:  # asking a class with a metaclass costs as much as finding the handlers
-            if not isinstance(event, Event):
-                return False
-            self._events.add(kind)
-        if event.header is NOTHING_SAID and current_handling.get() is None:  # the rest of `_address` is for others
-            set_header(event, scope.header)
-        elif not self._address(event, scope):
+        if plan is not None and event.header is NOTHING_SAID and current_handling.get() is None:
+            # of all but the first event of its type: the rest is for others
+            set_header(event, scope.known_header or scope.header)
+            if plan.generation != registry.generation:
+                plan = registry.plan(kind, scope.id)
+        elif _is_event(event) and self._address(event, scope):
+            plan = registry.plan(kind, event.header.session_id)
+        else:
             return False
-        plan = self.registry.plan(kind, event.header.session_id)
-        room = self.room
-        gate = room.gate
         if plan.is_special or gate.waiting or gate.promised or room.queued + plan.count > room.capacity:
             return False
         self._accepted += 1
@@ -714,7 +714,7 @@ class Engine:
         heard = self._heard.get(event_type)
         if heard is None:
             heard = self._heard[event_type] = bool(self._taps) or self.registry.subscribed(event_type)
-        return heard or any(expectation.concerns(event_type) for expectation in list(self._expectations))
+        return heard or (self._watched and any(e.concerns(event_type) for e in list(self._expectations)))
 
     def _show(self, event: Event) -> None:
         for tap in list(self._taps):
@@ -779,7 +779,7 @@ class Engine:
 
     def open_session(self, state: SessionState) -> None:
         """Let a session that nobody has open yet begin."""
-        self.sessions[state.name] = state
+        self.sessions[state.id] = state
         state.set_phase("open")
         if self._hears_starts:
             self.emit(events.SessionStartEvent().with_header(state.header))
@@ -873,11 +873,11 @@ class Engine:
             if state.pending:
                 self._dispatcher.cancel_scope(state.subscriptions)
             self.registry.end_scope(state)
-        if self._expectations:
+        if self._watched:
             for expectation in list(self._expectations):
                 if expectation.session_id == state.id:
                     expectation.fail(SessionClosedError(state.name))
-        self.sessions.pop(state.name, None)
+        self.sessions.pop(state.id, None)
         state.set_phase("closed")
         for function in state.on_end:
             function()
@@ -929,6 +929,10 @@ class Engine:
             dead_letters_forgotten=self.letters.forgotten,
             stalls=0 if self._stalls is None else self._stalls.count,
         )
+
+
+def _is_event(given: object) -> bool:
+    return isinstance(given, Event)
 
 
 async def _call_middleware(

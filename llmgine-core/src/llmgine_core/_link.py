@@ -162,15 +162,25 @@ class Link:
         try:
             return await self.transport.request(command)
         except HandlerNotFoundError as error:
-            if error.command != type(command).__qualname__:  # what the handler itself asked for
-                raise
-            raise self._nobody(command) from error
+            if _is_about(error, command):
+                raise self._nobody(command) from error
+            raise
 
     async def request_stream(self, command: Message) -> AsyncGenerator[Any, None]:
-        """Have another bus answer a command with a stream."""
-        async with self.transport.request_stream(command) as items:
-            async for item in items:
-                yield item
+        """Have another bus answer a command with a stream; the first item is none, but says that the answer has begun.
+
+        Raises:
+            HandlerNotFoundError: there is none that does.
+        """
+        try:
+            async with self.transport.request_stream(command) as items:
+                yield None
+                async for item in items:
+                    yield item
+        except HandlerNotFoundError as error:
+            if _is_about(error, command):
+                raise self._nobody(command) from error
+            raise
 
     def _nobody(self, command: Message) -> HandlerNotFoundError:
         return self._engine.registry.not_found(type(command), command.session_id)
@@ -237,3 +247,8 @@ class Link:
     def answer_stream(self, command: Message) -> AbstractAsyncContextManager[AsyncIterator[Any]]:
         """Have the handler here answer another bus's command with a stream."""
         return self._engine.stream(command, None, self._engine.registry.bus, here_only=True)
+
+
+def _is_about(error: HandlerNotFoundError, command: Message) -> bool:
+    """Whether it is the command that nobody answers, rather than one that its handler has sent."""
+    return error.command == type(command).__qualname__

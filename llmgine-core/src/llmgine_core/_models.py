@@ -154,7 +154,7 @@ class _Call:
         if was_over or not self._bus.listens(LLMResponseEvent):
             return
         seconds, info = time.perf_counter() - self._began, None if error is None else ErrorInfo.from_exception(error)
-        self._emit(LLMResponseEvent(*self._names, outcome, seconds, self._first, response, info))
+        self._emit(LLMResponseEvent(*self._names, outcome, seconds, self._first, response, info, self._steps))
 
     def _emit(self, event: Event) -> None:
         self._bus.emit(event.with_header(lifecycle_header(self._command)))

@@ -113,6 +113,7 @@ class CommandHandler:
         timeout: seconds that it may take.
         scope: where it is registered.
         is_plain: whether it takes no more than to await the handler.
+        name: how messages name it.
     """
 
     command_type: type[Message]
@@ -120,12 +121,8 @@ class CommandHandler:
     timeout: float | None
     scope: Scope
     is_plain: bool
+    name: str
     _registry: HandlerRegistry = attrs.field(repr=False)
-
-    @property
-    def name(self) -> str:
-        """How messages name it."""
-        return handler_name(self.handler)
 
     def unregister(self) -> None:
         """Take the handler out; commands that it runs already are finished."""
@@ -396,6 +393,7 @@ class HandlerRegistry:
         noticed: called when the first subscription to a type comes or the last one goes.
 
     Attributes:
+        generation: how often the bus's own event handlers have changed; a plan of another generation is made anew.
         interest: who must know of the bus's own command handlers and groups, since they are shared with other buses.
     """
 
@@ -411,7 +409,7 @@ class HandlerRegistry:
         self.listening: dict[str | None, Scope] = {}  # open sessions that have event handlers of their own
         self.answering: dict[str | None, Scope] = {}  # open sessions that have command handlers of their own
         self._sealed: dict[str | None, Scope] = {}  # ending sessions, whose handlers still get what they are owed
-        self._generation = 0
+        self.generation: int = 0
         self._groups: dict[tuple[str | None, str], Subscription] = {}
         self._subscribers: dict[type[Event], int] = {}
         self._serial = itertools.count(1)
@@ -434,7 +432,8 @@ class HandlerRegistry:
         if (known := scope.commands.get(origin)) is not None:
             raise DuplicateHandlerError(origin.__qualname__, _where(scope), known.name)
         is_plain = timeout is None and not streams
-        registration = scope.commands[origin] = CommandHandler(origin, handler, timeout, scope, is_plain, self)
+        name = handler_name(handler)
+        registration = scope.commands[origin] = CommandHandler(origin, handler, timeout, scope, is_plain, name, self)
         if scope.id is not None:
             self.answering[scope.id] = scope
         elif self.interest is not None:
@@ -476,7 +475,7 @@ class HandlerRegistry:
             TypeError: the type is no event, or the handler is not of the kind that it needs.
         """
         origin = event_type if type(event_type) is type(Event) else getattr(event_type, "__origin__", event_type)
-        suspends = _check_event_handler(origin, handler, options)
+        suspends = _check_event_handler(origin, handler, options, is_known=origin in self._subscribers)
         call = handler
         if options.in_thread:
             call = functools.partial(self._threads.run, functools.partial(call_plainly, handler))
@@ -565,9 +564,10 @@ class HandlerRegistry:
             self._leaving.add(subscription)
 
     def _forget_plans(self, scope: Scope) -> None:
-        scope.plans.clear()
+        if scope.plans:
+            scope.plans.clear()
         if scope.id is None:
-            self._generation += 1
+            self.generation += 1
 
     def retire(self, subscription: Subscription) -> None:
         """Once a withdrawn subscription is owed nothing more, add its books to those of its handler."""
@@ -584,7 +584,7 @@ class HandlerRegistry:
         """Subscriptions of the bus and of that session to the type or one of its bases."""
         scope = self.listening.get(session_id, self.bus)
         plan = scope.plans.get(kind)
-        if plan is None or plan.generation != self._generation:
+        if plan is None or plan.generation != self.generation:
             plan = scope.plans[kind] = self._make_plan(kind, scope)
         return plan
 
@@ -593,7 +593,7 @@ class HandlerRegistry:
         found = [s for each in scopes for s in each.subscriptions if issubclass(kind, s.event_type)]
         found.sort(key=_by_serial)
         kept = [s for s in found if not self._shares(s)]
-        return Plan(tuple(kept), self._generation, is_shared=len(kept) < len(found))
+        return Plan(tuple(kept), self.generation, is_shared=len(kept) < len(found))
 
     def named(self, name: str) -> Subscription | None:
         """The living subscription of that name in `stats()`."""
@@ -660,9 +660,9 @@ def _check_command_handler(command_type: Any, handler: Callable[..., Any]) -> bo
     return streams
 
 
-def _check_event_handler(event_type: Any, handler: Any, options: Options) -> bool:
+def _check_event_handler(event_type: Any, handler: Any, options: Options, *, is_known: bool) -> bool:
     """Whether the handler suspends; refuses what cannot handle events."""
-    if not (isinstance(event_type, type) and issubclass(event_type, Event)):
+    if not is_known and not (isinstance(event_type, type) and issubclass(event_type, Event)):
         raise TypeError(f"{event_type!r} is no event class; subclass llmgine_core.Event")
     if not callable(handler):
         raise TypeError(f"an event handler must be callable, not {handler!r}")

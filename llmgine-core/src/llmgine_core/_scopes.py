@@ -81,12 +81,16 @@ class SessionState(Scope):
     __slots__ = ("_ended", "began", "drain", "errors", "leaves_later", "members", "on_end", "phase", "work")
 
     def __init__(self, id: str, drain: float) -> None:
-        super().__init__(id)
+        # the fields of the base are written here: one is made for every session
+        self.id = id
+        self.known_header = None
+        self.is_open = False
+        self.pending = 0
+        self.commands, self.subscriptions, self.plans = {}, [], {}
         self.drain: float = drain
         self.began: float = time.perf_counter()
         self.members: int = 0
         self.phase: str = "new"
-        self.is_open: bool = False
         self.work: set[Work] = set()
         self.errors: list[BaseException] = []
         self.on_end: list[Callable[[], object]] = []
@@ -117,7 +121,7 @@ class SessionState(Scope):
         """Go on to the next phase; the last wakes who waits for the end."""
         self.phase = phase
         self.is_open = phase == "open"
-        if phase == "closed" and self._ended is not None:
+        if self._ended is not None and phase == "closed":
             self._ended.set()
 
     async def wait_ended(self) -> None:

@@ -25,7 +25,8 @@ class BusSession(Verbs):
     _scope: SessionState
 
     def __init__(self, engine: Engine, id: str | None, *, join: bool, drain: float) -> None:
-        super().__init__(engine, SessionState(random_hex() if id is None else id, drain))
+        self._engine = engine
+        self._scope = SessionState(random_hex() if id is None else id, drain)
         self._join = join
         self._has_entered = self._has_left = False
 
@@ -54,10 +55,11 @@ class BusSession(Verbs):
     async def __aenter__(self) -> Self:
         if self._has_entered:
             raise SessionClosedError(self.id) if self.closed else SessionExistsError(self.id)
-        engine = self._engine
-        engine.admit(engine.registry.bus)
-        if (state := engine.sessions.get(self.id)) is None:
-            engine.open_session(self._scope)
+        engine, mine = self._engine, self._scope
+        if engine.state != "running":
+            engine.admit(engine.registry.bus)
+        if (state := engine.sessions.get(mine.id)) is None:
+            engine.open_session(mine)
         elif not self._join:
             raise SessionExistsError(self.id)
         elif not state.is_open:

@@ -32,11 +32,13 @@ class Source(Generic[T]):
         generator: the handler's.
         frame: entered around everything that the generator does.
         seconds: how long it may take; None for as long as it takes.
+        is_announced: whether its first item is none, but says that the answer has begun.
     """
 
     generator: AsyncGenerator[T, None]
     frame: AbstractContextManager[None]
     seconds: float | None
+    is_announced: bool = False
 
 
 class AnswerStream(Generic[T]):
@@ -75,6 +77,12 @@ class AnswerStream(Generic[T]):
             self._scope.deadline = anyio.current_time() + source.seconds
         send, self._receive = anyio.create_memory_object_stream[T](_BUFFER)
         self._spawn(self._run, source, send, contextvars.copy_context())
+        if source.is_announced:
+            try:
+                await self.__anext__()
+            except BaseException as error:
+                await self.__aexit__(type(error), error, error.__traceback__)
+                raise
         return self
 
     async def __aexit__(

@@ -21,7 +21,7 @@ A = TypeVar("A")
 R = TypeVar("R")
 T = TypeVar("T")
 E = TypeVar("E", bound=Event)
-_NO_OPTIONS = (None, None, None, None, None, None, False)
+_NOTHING_GIVEN = (None,) * 6
 
 
 class Verbs:
@@ -89,10 +89,11 @@ class Verbs:
             TypeError: `event_type` is no event class, or `handler` no function that can handle events.
             SessionClosedError: the session has ended.
         """
-        self._check_scope()
-        if (where, group, timeout, retry, overflow, capacity, in_thread) == _NO_OPTIONS:
-            options = DEFAULTS
-        else:
+        if not self._scope.is_open:
+            self._check_scope()
+        options = DEFAULTS
+        given = (where, group, timeout, retry, overflow, capacity)
+        if in_thread or given != _NOTHING_GIVEN:
             options = Options.of(
                 where=where,
                 group=group,
@@ -136,15 +137,16 @@ class Verbs:
         above = current_handling.get()
         if above is None and command.header is NOTHING_SAID and scope.is_open:
             set_header(command, scope.known_header or scope.header)
+            session_id = scope.id
         else:
             registration = engine.find_at_once(command, scope)
             if registration is None:
                 return await engine.execute(command, timeout, scope)  # type: ignore[no-any-return]
+            session_id = command.header.session_id
         call = Call()
         call.message, call.owner, call.task = command, engine, engine.current_task()
         if above is not None:
             call.above = above
-        session_id = command.header.session_id
         session = None if session_id is None else engine.own(call, session_id)
         token = current_handling.set(call)
         engine.executed += 1

@@ -53,7 +53,11 @@ __all__ = [
 
 
 def _outcome() -> Any:
-    return attrs.field(default=Outcome.OK, converter=Outcome)
+    return attrs.field(default=Outcome.OK, converter=_to_outcome)
+
+
+def _to_outcome(value: Any) -> Outcome:
+    return value if type(value) is Outcome else Outcome(value)  # to ask the class costs more than to make the event
 
 
 # ── sessions ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -186,6 +190,7 @@ class LLMResponseEvent(Event):
     Attributes:
         time_to_first_chunk: seconds until the first event of a streamed answer.
         response: the answer; None where there is none.
+        chunks: how many events of a streamed answer there were.
     """
 
     type_name: ClassVar[str] = "LLMResponseEvent"
@@ -199,6 +204,7 @@ class LLMResponseEvent(Event):
     time_to_first_chunk: float | None = None
     response: LLMResponse | None = None
     error: ErrorInfo | None = None
+    chunks: int = 0
 
 
 @attrs.frozen
@@ -214,10 +220,16 @@ class LLMStreamChunkEvent(Event):
 
 @attrs.frozen
 class ToolExecuteStartEvent(Event):
-    """A tool call begins. What the tool does meanwhile names this event as its cause."""
+    """A tool call begins. What the tool does meanwhile names this event as its cause.
+
+    Attributes:
+        call: the call.
+        description: the tool's, as the model is told of it; empty where there is no such tool.
+    """
 
     type_name: ClassVar[str] = "ToolExecuteStartEvent"
     call: ToolCall
+    description: str = ""
 
 
 @attrs.frozen

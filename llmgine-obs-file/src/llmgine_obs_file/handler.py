@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Sequence
@@ -39,7 +40,7 @@ class FileEventHandler(ObservabilityEventHandler):
         super().__init__(name=name)
         self._settings = FileSettings(path=os.fspath(path), fsync=fsync, fsync_interval=fsync_interval)
         self._journal: Journal | None = None
-        self._synced_at = 0.0
+        self._synced_at = -math.inf  # the clock may stand anywhere: at 0 where the machine has just started
 
     @property
     def path(self) -> Path:

@@ -135,8 +135,8 @@ def _request(request: Fields) -> dict[str, Any]:
 
 
 def _definitions(tools: Any) -> str:
-    keys = ("name", "description", "parameters")
-    return as_json([{"type": "function", **{k: as_mapping(tool).get(k) for k in keys}} for tool in as_sequence(tools)])
+    keys = ("type", "name", "description", "parameters")
+    return as_json([{key: as_mapping(tool).get(key) for key in keys} for tool in as_sequence(tools)])
 
 
 def _chat_end(fields: Fields) -> dict[str, AttributeValue]:
@@ -149,6 +149,7 @@ def _chat_end(fields: Fields) -> dict[str, AttributeValue]:
             semconv.RESPONSE_MODEL: response.get("model"),
             semconv.RESPONSE_FINISH_REASONS: [reason] if reason else None,
             semconv.RESPONSE_TIME_TO_FIRST_CHUNK: fields.get("time_to_first_chunk"),
+            semconv.STREAM_CHUNK_COUNT: fields.get("chunks") or None,
             semconv.USAGE_INPUT_TOKENS: usage.get("input_tokens"),
             semconv.USAGE_OUTPUT_TOKENS: usage.get("output_tokens"),
             semconv.USAGE_CACHE_READ_INPUT_TOKENS: usage.get("cached_input_tokens") or None,
@@ -170,6 +171,7 @@ def _tool(fields: Fields, application: str) -> Shape:
         semconv.TOOL_NAME: call.get("name"),
         semconv.TOOL_CALL_ID: call.get("id"),
         semconv.TOOL_TYPE: semconv.TOOL_TYPE_FUNCTION,
+        semconv.TOOL_DESCRIPTION: fields.get("description") or None,
         semconv.AGENT_NAME: application,
         semconv.TOOL_CALL_ARGUMENTS: arguments if isinstance(arguments, str) else None,
     }

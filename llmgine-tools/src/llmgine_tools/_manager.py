@@ -125,7 +125,8 @@ class ToolManager:
             QueueFullError: the bus has no room, so the call was not begun.
             CancelledError (asyncio) or Cancelled (Trio): the caller was cancelled; the event says so too.
         """
-        start = ToolExecuteStartEvent(call)
+        tool = self._tools.get(call.name)
+        start = ToolExecuteStartEvent(call, tool.definition.description if tool else "")
         await self._session.publish(start)
         began = perf_counter()
         ending = Ending.cancelled(call.name[:_LONGEST_NAME])

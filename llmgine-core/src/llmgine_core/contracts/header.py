@@ -66,24 +66,52 @@ class Header:
     traceparent: str | None = None
     tracestate: str | None = None
     metadata: Mapping[str, Any] = attrs.field(factory=dict[str, Any], converter=_read_only)
-    unknown: Mapping[str, Any] | None = None
+    unknown: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         values = {**_values(self), "metadata": dict(self.metadata), "unknown": self.unknown}
         return _make_header, (type(self), values)
 
 
-_set_fields = tuple(Header.__dict__[a.name].__set__ for a in attrs.fields(Header))
+_set_fields: Any = tuple(Header.__dict__[a.name].__set__ for a in attrs.fields(Header))
+(
+    _set_session_id,
+    _set_correlation_id,
+    _set_causation_id,
+    _set_deadline,
+    _set_traceparent,
+    _set_tracestate,
+    _set_metadata,
+    _set_unknown,
+) = _set_fields
 _NO_METADATA = _read_only({})
 
 
-def session_header(session_id: str | None) -> Header:
-    """The header of messages of a session of which nothing else is known; costs a third of `Header(...)`."""
+def _header(
+    session_id: str | None,
+    correlation_id: str | None = None,
+    causation_id: str | None = None,
+    deadline: datetime | None = None,
+    traceparent: str | None = None,
+    tracestate: str | None = None,
+    metadata: Mapping[str, Any] = _NO_METADATA,
+) -> Header:
+    """`Header(...)` of values taken from other headers, at a third of its cost."""
     header = Header.__new__(Header)
-    values = (session_id, None, None, None, None, None, _NO_METADATA, None)
-    for set_field, value in zip(_set_fields, values, strict=True):
-        set_field(header, value)
+    _set_session_id(header, session_id)
+    _set_correlation_id(header, correlation_id)
+    _set_causation_id(header, causation_id)
+    _set_deadline(header, deadline)
+    _set_traceparent(header, traceparent)
+    _set_tracestate(header, tracestate)
+    _set_metadata(header, metadata)
+    _set_unknown(header, None)
     return header
+
+
+def session_header(session_id: str | None) -> Header:
+    """The header of messages of a session of which nothing else is known."""
+    return _header(session_id)
 
 
 def _make_header(cls: type[Header], values: dict[str, Any]) -> Header:
@@ -107,13 +135,16 @@ _MORE_IN_INIT = ("__attrs_pre_init__", "__attrs_post_init__", "_attrs_cached_has
 _mint_lock = threading.Lock()
 
 
-def _draw(_: int) -> list[int]:
+_VARIANT = {digit: "89ab"[number & 3] for number, digit in enumerate("0123456789abcdef")}
+
+
+def _draw(_: int) -> list[str]:
     """Random numbers of 128 bits; many at a time, since each draw is a call of the kernel."""
-    drawn = os.urandom(4096)
-    return [int.from_bytes(drawn[begin : begin + 16], "big") for begin in range(0, 4096, 16)]
+    drawn = os.urandom(4096).hex()
+    return [drawn[begin : begin + 32] for begin in range(0, len(drawn), 32)]
 
 
-def _make_numbers() -> Iterator[int]:
+def _make_numbers() -> Iterator[str]:
     return itertools.chain.from_iterable(map(_draw, itertools.count()))
 
 
@@ -130,11 +161,13 @@ if hasattr(os, "register_at_fork"):  # Windows does not fork
 
 def random_hex() -> str:
     """128 random bits as 32 hexadecimal digits."""
-    return f"{next(_numbers):032x}"
+    return next(_numbers)
 
 
 class State:
     """The slots behind the header's properties; written in place, once.
+
+    `_id` holds the stamp, nanoseconds since the epoch, until the id is minted; from then on `_stamp` does.
 
     Attributes:
         header: what messages of one origin share. An unset slot costs four times as much to ask for as one that is
@@ -143,7 +176,7 @@ class State:
 
     __slots__ = ("__weakref__", "_id", "_stamp", "header")
     header: Header
-    _id: str
+    _id: str | int
     _stamp: int
 
     if not TYPE_CHECKING:
@@ -152,6 +185,9 @@ class State:
             if name == "header":  # a class with an __init__ of its own that never calls ours
                 set_header(self, NOTHING_SAID)
                 return NOTHING_SAID
+            if name == "_id":
+                _set_id(self, now := time_ns())
+                return now
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
     def with_header(self, header: Header) -> Self:
@@ -205,15 +241,14 @@ else:
         @property
         def id(self) -> str:
             """128 bits as 32 hexadecimal digits, minted when first read."""
-            try:
-                return self._id
-            except AttributeError:
-                return _mint(self)
+            id_ = self._id
+            return id_ if type(id_) is str else _mint(self)
 
         @property
         def timestamp(self) -> datetime:
             """When the message was made."""
-            return _EPOCH + timedelta(microseconds=_stamp_of(self) // 1000)
+            stamp = self._id
+            return _EPOCH + timedelta(microseconds=(self._stamp if type(stamp) is str else stamp) // 1000)
 
         @property
         def correlation_id(self) -> str:
@@ -230,8 +265,6 @@ else:
 
 # The stamp is written through the slots' descriptors, since the classes are frozen.
 _set_stamp = State.__dict__["_stamp"].__set__
-_get_stamp: Callable[[State], int] = State.__dict__["_stamp"].__get__
-_get_id: Callable[[State], str] = State.__dict__["_id"].__get__
 _set_id = State.__dict__["_id"].__set__
 set_header: Callable[[State, Header], None] = State.__dict__["header"].__set__
 """Write a message's header in place; the bus does, when the message enters it."""
@@ -259,7 +292,7 @@ def stamping_init(init: Any, owner: type[State], check: Callable[[Any, tuple[Any
         f"def __init__({', '.join(declared)}):\n"
         f"    if _llmgine_surplus or self.__class__ is not _llmgine_owner:\n"
         f"        _llmgine_check(self.__class__, _llmgine_surplus)\n"
-        f"    _llmgine_set_stamp(self, _llmgine_now())\n"
+        f"    _llmgine_set_id(self, _llmgine_now())\n"
         f"    _llmgine_set_header(self, _llmgine_nothing)\n"
         f"    if _llmgine_header: _llmgine_take_header(self, _llmgine_header)\n"
         f"    {setting}\n"
@@ -267,7 +300,7 @@ def stamping_init(init: Any, owner: type[State], check: Callable[[Any, tuple[Any
     # Every name but `self` is reserved: the parameters are called what users call their fields.
     namespace: dict[str, Any] = {
         "_llmgine_init": init,
-        "_llmgine_set_stamp": _set_stamp,
+        "_llmgine_set_id": _set_id,
         "_llmgine_now": time_ns,
         "_llmgine_set_header": set_header,
         "_llmgine_nothing": NOTHING_SAID,
@@ -315,10 +348,13 @@ def take_header(message: State, given: dict[str, Any]) -> None:
             f"{type(message).__name__}() got an unexpected keyword argument {min(unknown)!r}; "
             f"beside its fields a message takes id, timestamp, {', '.join(sorted(_HEADER_FIELDS))}"
         )
-    if (id_ := given.pop("id", None)) is not None:
-        _set_id(message, id_)
     if (timestamp := given.pop("timestamp", None)) is not None:
-        _set_stamp(message, _nanoseconds(timestamp))
+        _set_id(message, _nanoseconds(timestamp))
+    if (id_ := given.pop("id", None)) is not None:
+        if not isinstance(id_, str):
+            raise TypeError(f"id is a string, not {id_!r}")
+        _set_stamp(message, message._id)  # pyright: ignore[reportPrivateUsage]
+        _set_id(message, id_)
     deadline = given.get("deadline")
     if deadline is not None and deadline.tzinfo is None:
         raise ValueError(f"deadline {deadline.isoformat()} has no time zone; give an aware one, datetime.now(UTC) + …")
@@ -334,23 +370,18 @@ def _nanoseconds(timestamp: datetime) -> int:
     return (timestamp - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
-def _stamp_of(message: State) -> int:
-    try:
-        return _get_stamp(message)
-    except AttributeError:  # a class with an __init__ of its own that never calls ours
-        _set_stamp(message, time_ns())
-        return _get_stamp(message)
-
-
-def _mint(message: State) -> str:
+def _mint(message: Any) -> str:
     """Give the message its id: 48 bits of milliseconds, 12 of their fraction, 62 random (RFC 9562, method 3)."""
-    stamp = _stamp_of(message)
     with _mint_lock:  # two threads that read the id at once must see the same one
-        if not hasattr(message, "_id"):
-            millis, rest = divmod(stamp, 1_000_000)
-            value = millis << 80 | 7 << 76 | (rest << 12) // 1_000_000 << 64 | 2 << 62 | next(_numbers) >> 66
-            _set_id(message, f"{value:032x}")
-    return _get_id(message)
+        stamp: Any = message._id
+        if type(stamp) is str:
+            return stamp
+        millis, rest = divmod(stamp, 1_000_000)
+        random = next(_numbers)
+        id_ = f"{millis:012x}7{(rest << 12) // 1_000_000:03x}{_VARIANT[random[0]]}{random[1:16]}"
+        _set_stamp(message, stamp)
+        _set_id(message, id_)
+        return id_
 
 
 def lifecycle_header(message: HeaderFields) -> Header:
@@ -358,8 +389,15 @@ def lifecycle_header(message: HeaderFields) -> Header:
     header = message.header
     if header.correlation_id and type(header) is Header and header.unknown is None:
         return header
-    values: dict[str, Any] = {**_values(header), "correlation_id": message.correlation_id}
-    return Header(**values)
+    return _header(
+        header.session_id,
+        message.correlation_id,
+        header.causation_id,
+        header.deadline,
+        header.traceparent,
+        header.tracestate,
+        header.metadata,
+    )
 
 
 def _values(header: Header) -> dict[str, Any]:
@@ -369,10 +407,10 @@ def _values(header: Header) -> dict[str, Any]:
 def derived_header(cause: HeaderFields) -> Header:
     """The header of what is made while `cause` is being handled."""
     header = cause.header
-    return Header(
-        session_id=header.session_id,
-        correlation_id=header.correlation_id or cause.id,
-        causation_id=cause.id,
+    return _header(
+        header.session_id,
+        header.correlation_id or cause.id,
+        cause.id,
         traceparent=header.traceparent,
         tracestate=header.tracestate,
     )

@@ -120,6 +120,7 @@ class StoppedBy(StrEnum):
     MAX_STEPS = "max_steps"
     LENGTH = "length"
     CONTENT_FILTER = "content_filter"
+    REFUSAL = "refusal"
 
 
 @attrs.frozen(kw_only=True)

@@ -71,9 +71,7 @@ def make_converter() -> Converter:
     for kind, accepted in ((str, str), (int, int), (float, (int, float)), (bool, bool), (NoneType, NoneType)):
         converter.register_structure_hook(kind, _reader(kind, accepted))
     converter.register_unstructure_hook_func(_is_output_type, type_document)
-    converter.register_structure_hook_func(
-        _is_output_type, lambda document, _: None if document is None else type_named(document)
-    )
+    converter.register_structure_hook_func(_is_output_type, lambda document, _: type_named(document))
     for union, (classes, unknown) in TAGGED.items():
         _tag(converter, union, classes, unknown)
     return converter
@@ -102,8 +100,7 @@ def _reader(basis: type, accepted: type | tuple[type, ...]) -> Callable[[Any, An
     """Read a value of this very kind of JSON; also as a member of an enum that is one (cattrs asks by base class)."""
 
     def read(value: Any, kind: Any) -> Any:
-        is_truth = isinstance(value, bool) and basis is not bool  # which Python takes for a number
-        if is_truth or not isinstance(value, accepted):
+        if not isinstance(value, accepted):
             raise TypeError(f"{basis.__name__} is wanted, not {short(value)}")
         return value if type(value) is kind else kind(value)
 

@@ -200,4 +200,6 @@ def _read_message(document: Any, kind: type[Message]) -> Message:
 def _body_hooks(cls: type[Message]) -> tuple[Callable[[Message], dict[str, Any]], Callable[[Any, Any], Message]]:
     """What writes and reads the fields of a message's own class."""
     converter = shared_converter()
-    return converter.gen_unstructure_attrs_fromdict(cls), converter.gen_structure_attrs_fromdict(cls)
+    variables = getattr(cls, "__parameters__", ())
+    kind: Any = cast("Any", cls)[(Any,) * len(variables)] if variables else cls  # fields of a type left open
+    return converter.gen_unstructure_attrs_fromdict(kind), converter.gen_structure_attrs_fromdict(kind)

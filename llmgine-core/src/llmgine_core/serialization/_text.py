@@ -51,13 +51,20 @@ def from_text(text: str) -> Any:
     if len(text) > MAX_DOCUMENT:
         raise SerializationError(f"the document has {len(text)} characters, {MAX_DOCUMENT} are allowed")
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise SerializationError(f"not a JSON document: {error}") from error
 
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no number in JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text} is too large a number")
+    return number
 
 
 @contextmanager

@@ -99,6 +99,7 @@ def answer_type(command_type: type[Command[Any] | StreamCommand[Any]]) -> Any:
 
     Raises:
         SerializationError: the type is named by a string that means nothing where the class is defined.
+        TypeError: the class is no command.
     """
     declared = _declared(command_type)
     # a name in quotes, which the module may define only after the class
@@ -119,7 +120,9 @@ def _declared(kind: Any) -> Any:
     origin = _origin(kind)
     if origin in (Command, StreamCommand):
         return next(iter(get_args(kind)), Any)
-    base = next(b for b in _bases(origin) if issubclass(_origin(b), (Command, StreamCommand)))
+    base = next((b for b in _bases(origin) if issubclass(_origin(b), (Command, StreamCommand))), None)
+    if base is None:
+        raise TypeError(f"{origin.__qualname__} is no command")
     declared = _declared(base)
     filled: dict[Any, Any] = dict(zip(getattr(origin, "__parameters__", ()), get_args(kind), strict=False))
     if isinstance(declared, TypeVar):

@@ -322,14 +322,14 @@ class _Connection:
 
     async def request(self, command: Message) -> Any:
         async with self._ask(command, _Request.answer) as request:
-            async for text in request:
-                return loads_answer(text, cast("Any", type(command)))
+            async for answer in request:
+                return answer
             raise BusClosedError("gone")
 
     @asynccontextmanager
     async def request_stream(self, command: Message) -> AsyncGenerator[AsyncIterator[Any]]:
         async with self._ask(command, _Request.stream) as request:
-            yield (loads_answer(text, cast("Any", type(command))) async for text in request)
+            yield request
 
     @asynccontextmanager
     async def _ask(
@@ -338,7 +338,7 @@ class _Connection:
         text = dumps(command)
         await self._hub.resumed()
         server = self._hub.server_of(type(command))
-        request = _Request(text)
+        request = _Request(text, type(command))
         server.requests.add(request)
         server.spawn(request.serve, server, how)
         try:
@@ -349,10 +349,10 @@ class _Connection:
 
 
 class _Request:
-    """A command that another bus answers, and the texts of its answer."""
+    """A command that another bus answers, and its answers, as they come."""
 
-    def __init__(self, text: str) -> None:
-        self._command = text
+    def __init__(self, text: str, command_type: Any) -> None:
+        self._command, self._type = text, command_type
         self._scope = anyio.CancelScope()
         self._ended = anyio.Event()
         self._error: str | None = None
@@ -372,14 +372,12 @@ class _Request:
             self._ended.set()
 
     async def answer(self, server: _Connection) -> None:
-        command = loads(self._command)
-        await self._send.send(dumps_answer(await server.endpoint.answer(command), cast("Any", type(command))))
+        await self._send.send(dumps_answer(await server.endpoint.answer(loads(self._command)), self._type))
 
     async def stream(self, server: _Connection) -> None:
-        command = loads(self._command)
-        async with server.endpoint.answer_stream(command) as items:
+        async with server.endpoint.answer_stream(loads(self._command)) as items:
             async for item in items:
-                await self._send.send(dumps_answer(item, cast("Any", type(command))))
+                await self._send.send(dumps_answer(item, self._type))
 
     def lose(self) -> None:
         """The server is gone: whoever waits must not wait for it."""
@@ -392,9 +390,9 @@ class _Request:
     def __aiter__(self) -> _Request:
         return self
 
-    async def __anext__(self) -> str:
+    async def __anext__(self) -> Any:
         try:
-            return await self._texts.receive()
+            return loads_answer(await self._texts.receive(), self._type)
         except anyio.EndOfStream:
             if self._error is not None:
                 raise loads_error(self._error) from None

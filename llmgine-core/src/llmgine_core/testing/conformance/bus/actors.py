@@ -11,7 +11,7 @@ import anyio
 from llmgine_core.contracts import Message
 from llmgine_core.testing.conformance.bus.messages import Ask, AskMore, Count
 
-__all__ = ["Gate", "Recorder", "answer", "beside", "fail", "number_of", "numbers", "settle"]
+__all__ = ["Gate", "Recorder", "answer", "beside", "fail", "number_of", "numbers", "settle", "until"]
 
 
 class Recorder:
@@ -106,6 +106,12 @@ def number_of(event: Any) -> int:
 async def settle() -> None:
     """Let every task come as far as it can, so that what would have happened by now has."""
     await anyio.wait_all_tasks_blocked()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what comes from elsewhere, of which nothing here tells: a broker has it, and may be another process."""
+    while not condition():  # noqa: ASYNC110 - nobody would set an event
+        await anyio.sleep(0.001)
 
 
 @asynccontextmanager

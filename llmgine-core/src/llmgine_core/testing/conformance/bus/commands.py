@@ -78,11 +78,14 @@ class CommandClauses(BusClauses):
         async def unwrap(command: Wrapped[Any]) -> Any:
             return command.value
 
+        async def spell(command: Wrapped[str]) -> str:
+            return command.value
+
         async with self.running(make) as bus:
             bus.register_command_handler(Wrapped[int], unwrap)
             assert await bus.execute(Wrapped(5)) == 5
             with pytest.raises(DuplicateHandlerError):
-                bus.register_command_handler(Wrapped, unwrap)
+                bus.register_command_handler(Wrapped[str], spell)
 
     @clause
     async def test_command_7_error(self, make: Make) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from llmgine_core.contracts import Retry
 from llmgine_core.errors import DuplicateHandlerError
-from llmgine_core.testing.conformance.bus.actors import Gate, Recorder, answer
+from llmgine_core.testing.conformance.bus.actors import Gate, Recorder, answer, until
 from llmgine_core.testing.conformance.bus.kit import BusClauses, Make
 from llmgine_core.testing.conformance.bus.messages import Ask, Noted, Said
 from llmgine_core.testing.conformance.clause import clause
@@ -164,6 +164,8 @@ class OrderClauses(BusClauses):
             bus.register_event_handler(Said, alone)
             for number in range(10):
                 await bus.publish(Said(number=number))
+            await other.wait_for(10)
+            await until(lambda: len(members[0].seen) + len(members[1].seen) >= 10)
             await bus.wait_idle()
             assert sorted(members[0].numbers + members[1].numbers) == list(range(10))
             assert other.numbers == alone.numbers == list(range(10))
@@ -175,6 +177,7 @@ class OrderClauses(BusClauses):
             names = {bus.register_event_handler(Said, Recorder(), group="workers").name for _ in range(3)}
             for _ in range(6):
                 await bus.publish(Said())
+            await until(lambda: bus.stats().total.delivered >= 6)
             await bus.wait_idle()
             assert len(names) == 1
             assert bus.stats().subscriptions[names.pop()].delivered == bus.stats().total.deliveries == 6
@@ -208,6 +211,7 @@ class OrderClauses(BusClauses):
             bus.register_event_handler(Said, second, group="workers")
             for number in range(20):
                 await bus.publish(Said(number=number, session_id="s"))
+            await handler.wait_for(20)
             await bus.wait_idle()
             assert handler.numbers == list(range(20))
             assert handler.overlaps == 0
@@ -221,6 +225,7 @@ class OrderClauses(BusClauses):
             registrations[0].unregister()
             for number in range(4):
                 await bus.publish(Said(number=number))
+            await second.wait_for(4)
             await bus.wait_idle()
             assert (first.numbers, second.numbers) == ([], [0, 1, 2, 3])
             registrations[1].unregister()
