@@ -691,6 +691,8 @@ async def test_leaving_the_bus_by_cancellation_drains_as_usual() -> None:
             scope.cancel()
             await anyio.sleep_forever()
     assert len(seen.seen) == 1
+    with pytest.raises(BusClosedError, match="stopped"):
+        await bus.publish(Said())
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

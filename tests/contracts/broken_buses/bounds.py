@@ -101,8 +101,8 @@ class Judges(MessageBus):
         super().__init__(**options)
         above = self._engine.room.judge
 
-        def judge(plan: Any, session_id: str | None, *, turn: Any, urgent: bool) -> Any:
-            return above(plan, session_id, turn=turn, urgent=self.is_urgent(urgent))
+        def judge(plan: Any, session_id: str | None, *, urgent: bool, **options: Any) -> Any:
+            return above(plan, session_id, urgent=self.is_urgent(urgent), **options)
 
         spoil(self._engine.room, judge=judge)
 

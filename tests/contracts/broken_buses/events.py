@@ -9,12 +9,19 @@ from typing import Any
 
 import anyio
 
-from llmgine_core import EventDroppedEvent, EventHandlerFailedEvent, MessageBus, QueueFullError
+from llmgine_core import (
+    BusSession,
+    EventDroppedEvent,
+    EventHandlerFailedEvent,
+    MessageBus,
+    QueueFullError,
+    SessionStartEvent,
+)
 from llmgine_core._loop import run_in_context
 from llmgine_core._registry import Plan
 from llmgine_core.contracts import current_handling
 from tests.contracts.broken_buses.commands import Sticks
-from tests.contracts.broken_buses.table import WrapsHandlers, breaks, called, spoil
+from tests.contracts.broken_buses.table import OtherSessions, WrapsHandlers, breaks, called, spoil
 
 # ── who gets an event ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -219,18 +226,15 @@ class CallsOneHandlerAtATime(WaitsForALock):
         return self.locked(handler, self._lock)
 
 
+class AnswersLate(BusSession):
+    async def execute(self, command: Any, *, timeout: float | None = None) -> Any:
+        await self._engine.wait_idle(None)
+        return await super().execute(command, timeout=timeout)
+
+
 @breaks("ORDER-7")
-class AnswersWhenEventsAreHandled(MessageBus):
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        above = self._engine.execute
-
-        async def execute(message: Any, timeout: float | None, scope: Any) -> Any:
-            await self.wait_idle()
-            return await above(message, timeout, scope)
-
-        spoil(self._engine, find_at_once=lambda command, scope: None)
-        spoil(self._engine, execute=execute)
+class AnswersWhenEventsAreHandled(OtherSessions):
+    kind = AnswersLate
 
 
 @breaks("GROUP-1", "GROUP-2", "GROUP-3")
@@ -306,7 +310,7 @@ class HidesFailures(MeddlesWithFailures):
 class TellsOfFailuresOfFailures(MeddlesWithFailures):
     def failed(self, subscription: Any, event: Any, attempts: int, error: BaseException) -> None:
         self.above(subscription, event, attempts, error)
-        if isinstance(event, EventHandlerFailedEvent) and self.stats().accepted < 10:
+        if isinstance(event, EventHandlerFailedEvent) and self.stats().emitted < 10:
             self.emit(EventHandlerFailedEvent(event.id, event.type_name, subscription.name, attempts, event.error))
 
 
@@ -332,9 +336,9 @@ class TellsNoStarts(MessageBus):
 
 @breaks("FAILURE-5")
 class TellsTheDeaf(MessageBus):
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        spoil(self._engine, listens=lambda event_type, exactly=False: True)
+    def session(self, id: str | None = None, *, join: bool = False, drain: float = 5.0) -> BusSession:
+        self.emit(SessionStartEvent())
+        return super().session(id, join=join, drain=drain)
 
 
 @breaks("RETRY-1", "RETRY-2")

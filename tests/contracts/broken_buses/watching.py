@@ -18,6 +18,12 @@ class CountsNoUnmatched(MessageBus):
         return attrs.evolve(super().stats(), unmatched=0)
 
 
+@breaks("EVENT-18")
+class CountsNoAbandonedThreads(MessageBus):
+    def stats(self) -> BusStats:
+        return attrs.evolve(super().stats(), abandoned_threads=0)
+
+
 @breaks("BOOKS-2")
 class MiscountsInsideHandlers(MessageBus):
     def stats(self) -> BusStats:

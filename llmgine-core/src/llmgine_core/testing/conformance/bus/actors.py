@@ -11,7 +11,7 @@ import anyio
 from llmgine_core.contracts import Message
 from llmgine_core.testing.conformance.bus.messages import Ask, AskMore, Count
 
-__all__ = ["Gate", "Recorder", "answer", "beside", "fail", "number_of", "numbers", "settle", "until"]
+__all__ = ["Gate", "Recorder", "answer", "beside", "fail", "numbers", "settle", "until"]
 
 
 class Recorder:
@@ -95,12 +95,6 @@ async def numbers(command: Count) -> AsyncGenerator[int, None]:
 async def fail(message: Message) -> Any:
     """Fail on whatever comes."""
     raise ValueError("failed on purpose")
-
-
-def number_of(event: Any) -> int:
-    """The event's number."""
-    number: int = event.number
-    return number
 
 
 async def settle() -> None:

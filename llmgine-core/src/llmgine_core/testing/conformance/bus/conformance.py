@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from llmgine_core.testing.conformance.bus.bounds import BoundClauses
+from llmgine_core.testing.conformance.bus.closing import ClosingClauses
 from llmgine_core.testing.conformance.bus.commands import CommandClauses
 from llmgine_core.testing.conformance.bus.context import ContextClauses
 from llmgine_core.testing.conformance.bus.events import EventClauses
@@ -27,6 +28,7 @@ class MessageBusConformance(
     FailureClauses,
     ReentrancyClauses,
     SessionClauses,
+    ClosingClauses,
     OwnershipClauses,
     StopClauses,
     ContextClauses,
@@ -35,5 +37,6 @@ class MessageBusConformance(
     """Proves a message bus, clause by clause.
 
     Subclass it in a test module and give it a fixture `make`: what makes a bus, not started, of the options that it is
-    called with (`capacity` and `overflow`). Say with `capabilities` what the bus cannot do.
+    called with (`capacity` and `overflow`), and another one at each call. Say with `capabilities` what the bus cannot
+    do.
     """

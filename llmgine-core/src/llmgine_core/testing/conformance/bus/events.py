@@ -308,3 +308,20 @@ class EventClauses(BusClauses):
             assert got == event
             assert (got.id, got.timestamp, got.session_id) == (event.id, event.timestamp, "s")
             assert (got.correlation_id, got.causation_id, got.metadata) == ("c", "d", {"tenant": 1})
+
+    @clause
+    async def test_event_18_abandoned_thread(self, make: Make) -> None:
+        """A thread that hangs holds up neither its timeout nor anything else, and is counted as abandoned."""
+        async with self.running(make) as bus:
+            release = threading.Event()
+
+            def hang(event: Said) -> None:
+                release.wait(self.patience)
+
+            name = bus.register_event_handler(Said, hang, in_thread=True, timeout=0.01).name
+            try:
+                await bus.publish(Said())
+                await bus.wait_idle()
+                assert (bus.stats().subscriptions[name].failed, bus.stats().abandoned_threads) == (1, 1)
+            finally:
+                release.set()

@@ -134,7 +134,7 @@ class FailureClauses(BusClauses):
             async with bus.session() as session:
                 await session.execute(Ask())
                 await session.publish(Noted())
-            assert bus.stats().accepted == 1
+            assert (bus.stats().accepted, bus.stats().emitted) == (1, 0)
 
     @clause
     async def test_retry_1_again(self, make: Make) -> None:
@@ -166,10 +166,10 @@ class FailureClauses(BusClauses):
 
     @clause
     async def test_retry_3_holds_back_its_lane_only(self, make: Make) -> None:
-        """A retry holds back its own handler's lane, in order, and nothing else."""
+        """A retry holds back the lane of its own handler and session, and nothing else."""
         async with self.running(make) as bus:
             retried, neighbour = FailsAtFirst(1), Recorder()
-            bus.register_event_handler(Said, retried, retry=Retry(attempts=2, delay=0.2, jitter=0))
+            bus.register_event_handler(Said, retried, retry=Retry(attempts=2, delay=1000))
             bus.register_event_handler(Said, neighbour)
             await bus.publish(Said(number=1, session_id="a"))
             await bus.publish(Said(number=2, session_id="a"))
@@ -177,8 +177,8 @@ class FailureClauses(BusClauses):
             await neighbour.wait_for(3)
             await retried.wait_for(2)
             assert retried.numbers == [1, 3]
-            await bus.wait_idle()
-            assert [number for number in retried.numbers if number < 3] == [1, 1, 2, 2]
+            await bus.stop(drain=0)
+            assert retried.numbers == [1, 3]
 
     @clause
     async def test_retry_4_unregistered(self, make: Make) -> None:

@@ -71,9 +71,9 @@ class OwnershipClauses(BusClauses):
             seen = Recorder()
             bus.register_event_handler(Said, seen)
             async with bus.session() as session:
-                session.schedule(Said(), delay=0.05)
+                session.schedule(Said(), delay=0.1)
             due = bus.expect(Noted)
-            bus.schedule(Noted(), delay=0.1)
+            bus.schedule(Noted(), delay=0.2)
             await due
             await bus.wait_idle()
             assert seen.seen == []
