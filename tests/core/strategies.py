@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import EnumType
 from functools import cache
-from typing import Any, get_args, get_origin
+from typing import Any, cast, get_args, get_origin
 
 import attrs
 from hypothesis import strategies as st
@@ -100,10 +100,8 @@ def instances(kind: Any) -> st.SearchStrategy[Any]:
         return st.one_of(*map(instances, arguments))
     if origin is typing.Literal:
         return st.sampled_from(arguments)
-    if origin is tuple and arguments[1:] == (...,):
-        return st.lists(instances(arguments[0]), max_size=2).map(tuple)
-    if origin is frozenset:
-        return st.frozensets(instances(arguments[0]), max_size=3)
+    if origin in (tuple, frozenset):
+        return st.lists(instances(arguments[0]), max_size=2).map(cast("Any", origin))
     if isinstance(origin, type) and issubclass(origin, Mapping) and arguments[0] is str:
         return st.dictionaries(words, instances(arguments[1]), max_size=3)
     if isinstance(kind, EnumType):

@@ -151,6 +151,45 @@ async def test_a_publisher_whose_lane_goes_away_goes_on() -> None:
         gate.open.set()
 
 
+async def test_a_handler_called_from_its_lane_stands_in_its_own_call() -> None:
+    """It does not wait for itself to end."""
+    async with running() as bus:
+        gate, done = Gate(), Recorder()
+
+        async def work(event: Said) -> None:
+            if event.number == 0:
+                await gate(event)
+            else:
+                await bus.wait_idle(timeout=5)
+            done.note(event)
+
+        bus.register_event_handler(Said, work)
+        await bus.publish(Said(number=0))
+        await gate.entered.wait()
+        await bus.publish(Said(number=1))
+        gate.open.set()
+        await done.wait_for(2)
+        assert bus.stats().total.delivered == 2
+
+
+async def test_what_waits_in_the_lanes_of_a_handler_is_discarded_at_once_when_it_is_unregistered() -> None:
+    """The one that runs is finished."""
+    async with running() as bus:
+        gate = Gate()
+        registration = bus.register_event_handler(Said, gate)
+        await bus.publish(Said(number=0))
+        await gate.entered.wait()
+        for number in (1, 2):
+            await bus.publish(Said(number=number))
+            await anyio.wait_all_tasks_blocked()
+        registration.unregister()
+        assert (bus.stats().total.discarded, bus.stats().total.pending) == (2, 1)
+        gate.open.set()
+        await bus.wait_idle()
+        assert numbers(gate) == [0]
+        assert bus.stats().total.delivered == 1
+
+
 async def test_an_event_handlers_publications_to_a_full_lane_use_its_reserve() -> None:
     async with running() as bus:
         gate, _ = await blocked(bus, capacity=1)
@@ -337,3 +376,8 @@ async def test_a_handler_that_blocks_the_loop_is_named(kind: str, caplog: pytest
         assert f"handler {__name__}." in caplog.records[0].getMessage()
         assert f"{name} blocks the event loop for" in caplog.records[0].getMessage()
         assert bus.stats().stalls == 1
+
+
+async def test_a_bus_that_watches_nobody_has_seen_no_stall() -> None:
+    async with running(stall_after=None) as bus:
+        assert bus.stats().stalls == 0

@@ -27,6 +27,8 @@ from llmgine_core import (
     DuplicateHandlerError,
     Event,
     EventHandlerFailedEvent,
+    EventHandlerResultEvent,
+    EventHandlerStartEvent,
     HandlerNotFoundError,
     Message,
     MessageBus,
@@ -1486,3 +1488,17 @@ async def test_a_stream_is_waited_for_unless_it_waits_for_its_reader() -> None:
                 await bus.wait_idle(timeout=0)
             gate.open.set()
             await bus.wait_idle()
+
+
+async def test_what_the_bus_says_of_itself_counts_as_emitted_and_not_as_accepted() -> None:
+    """Nobody called `publish`."""
+    async with running() as bus:
+        heard = Recorder()
+        for kind in (CommandStartedEvent, CommandResultEvent, EventHandlerStartEvent, EventHandlerResultEvent):
+            bus.register_event_handler(kind, heard)
+        bus.register_event_handler(Said, lambda event: None)
+        bus.register_command_handler(Ask, answer)
+        await bus.publish(Said())
+        await bus.execute(Ask())
+        await bus.wait_idle()
+        assert (bus.stats().accepted, bus.stats().emitted, len(heard.seen)) == (1, 4, 4)

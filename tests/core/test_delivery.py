@@ -4,6 +4,7 @@
 # pyright: reportPrivateUsage=false, reportUnknownArgumentType=false, reportUnknownLambdaType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import logging
@@ -12,6 +13,7 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import pytest
 import trio
 
@@ -377,7 +379,7 @@ async def test_a_thread_that_hangs_holds_up_neither_its_timeout_nor_the_stop_and
         release.wait(10)
         over.set()
 
-    bus.register_event_handler(Said, hang, in_thread=True, timeout=0.01)
+    bus.register_event_handler(Said, hang, in_thread=True, timeout=0.1)  # a new thread's start takes some of it
     async with bus:
         await bus.publish(Said())
         with anyio.fail_after(5):
@@ -388,6 +390,19 @@ async def test_a_thread_that_hangs_holds_up_neither_its_timeout_nor_the_stop_and
     while bus.stats().abandoned_threads:
         await anyio.lowlevel.checkpoint()
     assert over.is_set()
+
+
+async def test_a_handler_whose_time_is_up_before_it_has_a_thread_is_no_abandoned_thread() -> None:
+    async with running() as bus:
+        bus.register_event_handler(Said, lambda event: None, in_thread=True, timeout=0.01)
+        limiter = anyio.to_thread.current_default_thread_limiter()
+        async with contextlib.AsyncExitStack() as stack:
+            for borrower in range(int(limiter.total_tokens)):
+                await limiter.acquire_on_behalf_of(borrower)
+                stack.callback(limiter.release_on_behalf_of, borrower)
+            await bus.publish(Said())
+            await bus.wait_idle(timeout=5)
+        assert (bus.stats().total.failed, bus.stats().abandoned_threads) == (1, 0)
 
 
 async def test_a_plain_function_that_returns_a_coroutine_fails_instead_of_doing_nothing() -> None:

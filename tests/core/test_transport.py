@@ -29,6 +29,7 @@ from llmgine_core import (
     SessionEndEvent,
     SessionStartEvent,
     TransportCapabilities,
+    _link,
 )
 from llmgine_core.testing import LoopbackTransport
 from tests.core.messages import Ask, Count, Gate, Noted, Recorder, Said, answer, numbers
@@ -319,6 +320,18 @@ async def test_a_command_is_answered_here_if_it_can_be_and_elsewhere_if_not() ->
         registration.unregister()
         assert await near.execute(Ask(), timeout=5) == "elsewhere"
         assert (near.stats().executed, far.stats().executed) == (1, 2)
+
+
+async def test_what_a_bus_handles_from_its_start_on_is_known_to_the_others() -> None:
+    """Handlers and groups that were registered before the transport was open."""
+    hub = LoopbackTransport()
+    far, listener = MessageBus(transport=hub.connect()), Listener()
+    far.register_command_handler(Ask, answer)
+    far.register_event_handler(Said, listener, group="workers")
+    async with MessageBus(transport=hub.connect()) as near, far:
+        assert await near.execute(Ask("who"), timeout=5) == "answer to who"
+        await near.publish(Said(number=1))
+        assert [event.number for event in await listener.saw(1)] == [1]
 
 
 async def test_a_command_that_nobody_answers_anywhere_names_near_misses() -> None:
@@ -783,6 +796,38 @@ async def test_a_connection_serves_one_bus() -> None:
         assert bus.transport.capabilities.cross_process
         with pytest.raises(RuntimeError, match="another bus"):
             await MessageBus(transport=connection).start()
+
+
+class Endpoints(InMemoryTransport):
+    """A transport through which a test can hand a bus what another would."""
+
+    endpoint: Any = None
+
+    async def open(self, endpoint: Any) -> None:
+        self.endpoint = endpoint
+        await super().open(endpoint)
+
+
+async def test_what_comes_for_a_group_that_is_gone_is_not_done_with() -> None:
+    """The transport gives it to another bus."""
+    transport = Endpoints()
+    async with MessageBus(transport=transport) as bus:
+        registration = bus.register_event_handler(Said, Listener(), group="workers")
+        registration.unregister()
+        assert await transport.endpoint.take(Said(), "workers") is False
+        assert bus.stats().total.deliveries == 0
+
+
+async def test_only_so_many_ids_are_kept_to_know_an_event_that_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a bus that runs for months would keep them all."""
+    monkeypatch.setattr(_link, "_WINDOW", 1_000)
+    transport, events = Endpoints(), [Said(number=number) for number in range(1_001)]
+    async with MessageBus(transport=transport) as bus:
+        for event in [*events, *events[-1_000:]]:
+            await transport.endpoint.receive(event)
+        assert (bus.stats().received, bus.stats().deduplicated) == (1_001, 1_000)
+        await transport.endpoint.receive(events[0])
+        assert (bus.stats().received, bus.stats().deduplicated) == (1_002, 1_000)
 
 
 async def test_a_publisher_that_a_stop_finds_at_the_transport_gets_an_answer() -> None:

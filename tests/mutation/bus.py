@@ -11,6 +11,7 @@ import os
 import random
 import resource
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -31,10 +32,10 @@ tree: Any = importlib.import_module("parso.python.tree")
 ROOT = Path(__file__).parents[2]
 SOURCE = Path("llmgine-core/src/llmgine_core")
 BUS = (
-    *("_calls", "_delivery", "_engine", "_frames", "_herald", "_letters", "_registry"),
-    *("_room", "_scopes", "_session", "_stream", "_verbs", "_watchers"),
+    *("_calls", "_delivery", "_engine", "_frames", "_herald", "_letters", "_link", "_registry"),
+    *("_room", "_scopes", "_session", "_stream", "_transport", "_verbs", "_watchers"),
 )
-TESTS = ("test_bounds", "test_bus", "test_delivery", "test_session")
+TESTS = ("test_bounds", "test_bus", "test_delivery", "test_session", "test_transport")
 MEMORY = 8 * 2**30
 """Bytes that the tests may have: a mutant can do the same for ever."""
 
@@ -149,6 +150,8 @@ def main() -> None:
     chance = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as folder:
         enter_copy(folder)
+        # in the background a shell has it ignored, and tests of interrupts would wait for ever
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         tests = Tests.measured()
         found = one_of_each_place((c for name in options.only for c in changes(SOURCE / f"{name}.py")), chance)

@@ -384,8 +384,7 @@ class Dispatcher:
                     self._idle.check()
                 return True
             event, plan, context = take(), take(), take()
-            count = plan.count
-            budget -= count
+            budget -= plan.count
             frame = DeliveryFrame()
             frame.message, frame.owner = event, owner
             above = context.get(current_handling)
@@ -394,16 +393,16 @@ class Dispatcher:
             context.run(_set_current, frame)
             tells = self.tells and type(event) not in RUNTIME_EVENTS
             expires = plan.expires is not None
-            index = 0
-            for subscription in plan.subscriptions:
-                index += 1
+            subscriptions, began = plan.subscriptions, 0.0
+            last = subscriptions[-1] if subscriptions else None  # all may have been taken out again
+            for subscription in subscriptions:
                 if subscription.is_plain and not subscription.lanes and not expires:
                     room.queued -= 1
-                elif not self._may_begin(subscription, event, plan, context):
+                    own = context if subscription is last else context.copy()  # which only the last may spoil
+                elif self._may_begin(subscription, event, plan, context):
+                    own = context.copy()  # it may be called in it again
+                else:
                     continue
-                # only the last may spoil the publisher's context, and only if it is not to be called in it again
-                own = context if index == count and subscription.is_plain else context.copy()
-                began = 0.0
                 if tells:
                     self._herald.started(subscription, event)
                     began = time.perf_counter()
@@ -435,8 +434,9 @@ class Dispatcher:
                 elif type(said) is _Failed and not self._tries_again(run, said.error):
                     self._finish(run, "failed", said.error)
                     continue
-                if index < count:  # the next leader goes on with the others
-                    ingress.extendleft((context, Plan(plan.subscriptions[index:], expires=plan.expires), event))
+                if subscription is not last:  # the next leader goes on with the others
+                    others = subscriptions[subscriptions.index(subscription) + 1 :]
+                    ingress.extendleft((context, Plan(others, expires=plan.expires), event))
                 if gate.waiting:
                     gate.let_in()
                 if interrupts:

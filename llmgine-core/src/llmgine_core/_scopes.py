@@ -82,11 +82,13 @@ class SessionState(Scope):
 
     def __init__(self, id: str, drain: float) -> None:
         # the fields of the base are written here: one is made for every session
-        self.id = id
-        self.known_header = None
-        self.is_open = False
-        self.pending = 0
-        self.commands, self.subscriptions, self.plans = {}, [], {}
+        self.id: str | None = id
+        self.known_header: Header | None = None
+        self.is_open: bool = False
+        self.pending: int = 0
+        self.commands: dict[type[Message], CommandHandler] = {}
+        self.subscriptions: list[Subscription] = []
+        self.plans: dict[type[Event], Plan] = {}
         self.drain: float = drain
         self.began: float = time.perf_counter()
         self.members: int = 0

@@ -4,6 +4,7 @@ For an application with exactly the plugins that a test names, give `Application
 `discover=False`.
 """
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from llmgine_core.testing.models import Answer, ScriptedModel
@@ -30,9 +31,10 @@ if not TYPE_CHECKING:
         """Load the kits when they are first asked for: they need pytest, which a scripted model does not."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        import pytest
+        if (kits := f"{__name__}.conformance") not in sys.modules:
+            import pytest
 
-        pytest.register_assert_rewrite(f"{__name__}.conformance")  # so that a clause that fails shows the values
+            pytest.register_assert_rewrite(kits)  # so that a clause that fails shows the values
         from llmgine_core.testing import conformance
 
         return getattr(conformance, name)

@@ -75,7 +75,7 @@ class CommandClauses(BusClauses):
     async def test_command_6_generic(self, make: Make) -> None:
         """A generic alias of a command counts as the command."""
 
-        async def unwrap(command: Wrapped[int]) -> int:
+        async def unwrap(command: Wrapped[Any]) -> Any:
             return command.value
 
         async def spell(command: Wrapped[str]) -> str:
