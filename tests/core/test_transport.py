@@ -611,6 +611,15 @@ async def test_what_a_lost_member_has_not_finished_goes_to_another() -> None:
         gate.open.set()
         await lost.wait_idle(timeout=5)
         assert len(rest.seen) == 2
+        lost.register_event_handler(Said, gate, group="g")
+        lost.register_command_handler(Ask, answer)
+        await near.publish(Said("third", session_id="s"))
+        assert len(await rest.saw(3)) == 3
+        with pytest.raises(HandlerNotFoundError):
+            await near.execute(Ask())
+        await lost.stop()
+        await lost.start()
+        assert await near.execute(Ask("back")) == "answer to back"
     with pytest.raises(LookupError, match="connect"):
         hub.drop_consumer(MessageBus())
 
@@ -828,6 +837,22 @@ async def test_only_so_many_ids_are_kept_to_know_an_event_that_comes_again(monke
         assert (bus.stats().received, bus.stats().deduplicated) == (1_001, 1_000)
         await transport.endpoint.receive(events[0])
         assert (bus.stats().received, bus.stats().deduplicated) == (1_002, 1_000)
+
+
+def test_a_hub_and_its_buses_can_be_made_before_there_is_a_loop() -> None:
+    """As a bus in memory can."""
+    hub = LoopbackTransport()
+    near, far = (MessageBus(transport=hub.connect()) for _ in range(2))
+    far.register_command_handler(Ask, answer)
+    hub.full = False
+    hub.pause()
+    hub.resume()
+
+    async def main() -> str:
+        async with near, far:
+            return await near.execute(Ask("now"))
+
+    assert anyio.run(main) == "answer to now"
 
 
 async def test_a_publisher_that_a_stop_finds_at_the_transport_gets_an_answer() -> None:

@@ -42,10 +42,8 @@ class LoopbackTransport:
         self.connections: list[_Connection] = []
         self.groups: dict[str, _Group] = {}
         self._copies = 1
-        self._is_full = False
-        self._has_room = anyio.Event()
-        self._is_paused = False
-        self._resumed = anyio.Event()
+        self._is_full = self._is_paused = False
+        self._waiting: list[anyio.Event] = []  # whoever waits for one of these to change
 
     def connect(self) -> Transport:
         """A connection for one bus."""
@@ -63,9 +61,7 @@ class LoopbackTransport:
     @full.setter
     def full(self, value: bool) -> None:
         self._is_full = value
-        if not value:
-            self._has_room.set()
-            self._has_room = anyio.Event()
+        self._wake()
 
     def pause(self) -> None:
         """Keep all that comes, until `resume`: events, commands, and what is to be delivered anew."""
@@ -74,8 +70,7 @@ class LoopbackTransport:
     def resume(self) -> None:
         """Deliver what was kept, and what comes."""
         self._is_paused = False
-        self._resumed.set()
-        self._resumed = anyio.Event()
+        self._wake()
         for group in self.groups.values():
             group.hand_out()
 
@@ -118,7 +113,7 @@ class LoopbackTransport:
     async def resumed(self) -> None:
         """Wait until it is not paused."""
         while self._is_paused:
-            await self._resumed.wait()
+            await self._change()
 
     async def room(self, *, wait: bool) -> None:
         """Wait until there is room.
@@ -129,7 +124,19 @@ class LoopbackTransport:
         while self._is_full:
             if not wait:
                 raise QueueFullError(0, "the transport has no room")
-            await self._has_room.wait()
+            await self._change()
+
+    async def _change(self) -> None:
+        changed = anyio.Event()
+        self._waiting.append(changed)
+        try:
+            await changed.wait()
+        finally:
+            self._waiting.remove(changed)
+
+    def _wake(self) -> None:
+        for changed in self._waiting:
+            changed.set()
 
     def server_of(self, command_type: type[Message]) -> _Connection:
         """The next of those who answer commands of that type.
@@ -152,10 +159,6 @@ class _Parcel:
     text: str
     copies: int
     expires: float | None
-
-    @classmethod
-    def of(cls, event: Event, copies: int, ttl: float | None) -> _Parcel:
-        return cls(event, dumps(event), copies, None if ttl is None else anyio.current_time() + ttl)
 
     def open(self) -> Event:
         return cast("Event", loads(self.text))
@@ -233,9 +236,9 @@ class _Connection:
         self._hub = hub
         self.served: set[type[Message]] = set()
         self._inbox: deque[_Parcel] = deque()
-        self._arrival = anyio.Event()
         self._is_open = False
-        self._life = anyio.CancelScope()
+        self._life: anyio.CancelScope | None = None  # of what brings messages here, unless the bus is lost
+        self._arrival: anyio.Event | None = None  # what the pump waits for
         self.requests: set[_Request] = set()  # that are answered here
 
     # the bus's side
@@ -254,7 +257,9 @@ class _Connection:
 
     def drop(self) -> None:
         """Bring nothing more here."""
-        self._life.cancel()
+        if self._life is not None:
+            self._life.cancel()
+            self._life = None
         self._inbox.clear()
         self.served.clear()
         for group in self._hub.groups.values():
@@ -268,8 +273,9 @@ class _Connection:
     # events
 
     async def publish(self, event: Event, *, ttl: float | None, wait: bool) -> None:
+        text = dumps(event)
         await self._hub.room(wait=wait)
-        parcel = _Parcel.of(event, self._hub.copies, ttl)
+        parcel = _Parcel(event, text, self._hub.copies, None if ttl is None else anyio.current_time() + ttl)
         for other in self._hub.connections:
             if other is not self:
                 other.bring(parcel)
@@ -279,9 +285,10 @@ class _Connection:
                 group.hand_out()
 
     def bring(self, parcel: _Parcel) -> None:
-        if self._is_open and not self._life.cancel_called:
+        if self._life is not None:
             self._inbox.append(parcel)
-            self._arrival.set()
+            if self._arrival is not None:
+                self._arrival.set()
 
     async def _pump(self, life: anyio.CancelScope) -> None:
         with life:
@@ -306,14 +313,16 @@ class _Connection:
         if (known.event_type, known.where) != (event_type, where):
             wanted = f"{known.event_type.__qualname__} with filter {known.where}"
             raise DuplicateHandlerError(event_type.__qualname__, "transport", wanted, group=group)
-        known.members.append(self)
-        known.hand_out()
+        if self._life is not None:
+            known.members.append(self)
+            known.hand_out()
 
     def leave(self, group: str) -> None:
         self._hub.groups[group].remove(self)
 
     def serve(self, command_type: type[Message]) -> None:
-        self.served.add(command_type)
+        if self._life is not None:
+            self.served.add(command_type)
 
     def unserve(self, command_type: type[Message]) -> None:
         self.served.discard(command_type)
