@@ -218,8 +218,11 @@ class Dispatcher:
         if not plan.count:
             self.unmatched += not plan.is_shared
             return
-        for subscription in plan.subscriptions:
-            subscription.deliveries += 1
+        if plan.is_kept:
+            plan.puts += 1
+        else:
+            for subscription in plan.subscriptions:
+                subscription.booked += 1
         if plan.session is not None:
             plan.session.pending += plan.session_count
         if plan.is_bounded:
@@ -239,7 +242,7 @@ class Dispatcher:
 
     def drop(self, subscription: Subscription, event: Event) -> None:
         """Count an event for which there is no room."""
-        subscription.deliveries += 1
+        subscription.booked += 1
         subscription.dropped += 1
         self._herald.dropped(subscription, event, "no room")
         if not subscription.is_plain:
@@ -247,7 +250,7 @@ class Dispatcher:
 
     def fail(self, subscription: Subscription, event: Event, error: BaseException) -> None:
         """Count an event on which a subscription's filter failed."""
-        subscription.deliveries += 1
+        subscription.booked += 1
         subscription.failed += 1
         self._herald.failed(subscription, event, 1, error)
         if not subscription.is_plain:

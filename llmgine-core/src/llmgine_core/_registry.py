@@ -178,6 +178,8 @@ class Subscription:
         lanes: where its handler is busy, by session: what waits behind it.
         waiting: how many of its deliveries have not started, by session; counted only where `capacity` bounds them.
         members: of a group, its members.
+        plans: the bus's plans that it is in; what is owed by them is counted there, once for all of them.
+        booked: deliveries beside those.
     """
 
     __slots__ = (
@@ -185,9 +187,9 @@ class Subscription:
         "_registry",
         "_serial",
         "alive",
+        "booked",
         "call",
         "delivered",
-        "deliveries",
         "discarded",
         "dropped",
         "event_type",
@@ -198,6 +200,7 @@ class Subscription:
         "lanes",
         "members",
         "options",
+        "plans",
         "receipts",
         "scope",
         "session",
@@ -232,7 +235,8 @@ class Subscription:
         self.lanes: dict[str | None, Any] = {}
         self.waiting: dict[str | None, int] | None = None if options.capacity is None else {}
         self.members: deque[Member] | None = None
-        self.deliveries: int = 0
+        self.plans: list[Plan] | tuple[()] = ()
+        self.booked: int = 0
         self.delivered: int = 0
         self.failed: int = 0
         self.dropped: int = 0
@@ -257,6 +261,11 @@ class Subscription:
     def serial(self) -> int:
         """Its place in the order of registration."""
         return self._serial
+
+    @property
+    def deliveries(self) -> int:
+        """Accepted events that were owed to it."""
+        return self.booked + sum(plan.puts for plan in self.plans)
 
     @property
     def pending(self) -> int:
@@ -324,6 +333,8 @@ class Plan:
         is_shared: whether a group here matches, too, that is shared with other buses: the transport brings it its own.
         expires: when deliveries that have not begun expire, on the monotonic clock.
         generation: the state of the bus's own registrations that it was made for.
+        puts: how often it was used, while the registry keeps it for all events of a type.
+        is_kept: whether it does.
     """
 
     __slots__ = (
@@ -332,8 +343,10 @@ class Plan:
         "generation",
         "is_bounded",
         "is_filtered",
+        "is_kept",
         "is_shared",
         "is_special",
+        "puts",
         "session",
         "session_count",
         "subscriptions",
@@ -358,6 +371,21 @@ class Plan:
         self.is_shared: bool = is_shared
         self.expires: float | None = expires
         self.generation: int = generation
+        self.puts: int = 0
+        self.is_kept: bool = False
+
+    def keep(self) -> None:
+        """Count here, from now on, what is owed by this plan."""
+        self.is_kept = True
+        for subscription in self.subscriptions:
+            subscription.plans = [*subscription.plans, self]
+
+    def let_go(self) -> None:
+        """Give what was counted here to the subscriptions."""
+        self.is_kept = False
+        for subscription in self.subscriptions:
+            subscription.booked += self.puts
+            subscription.plans = [plan for plan in subscription.plans if plan is not self]
 
 
 class Interest(Protocol):
@@ -564,10 +592,12 @@ class HandlerRegistry:
             self._leaving.add(subscription)
 
     def _forget_plans(self, scope: Scope) -> None:
+        if scope is self.bus:
+            self.generation += 1
+            for plan in scope.plans.values():
+                plan.let_go()
         if scope.plans:
             scope.plans.clear()
-        if scope.id is None:
-            self.generation += 1
 
     def retire(self, subscription: Subscription) -> None:
         """Once a withdrawn subscription is owed nothing more, add its books to those of its handler."""
@@ -593,7 +623,10 @@ class HandlerRegistry:
         found = [s for each in scopes for s in each.subscriptions if issubclass(kind, s.event_type)]
         found.sort(key=_by_serial)
         kept = [s for s in found if not self._shares(s)]
-        return Plan(tuple(kept), self.generation, is_shared=len(kept) < len(found))
+        plan = Plan(tuple(kept), self.generation, is_shared=len(kept) < len(found))
+        if scope is self.bus:
+            plan.keep()
+        return plan
 
     def named(self, name: str) -> Subscription | None:
         """The living subscription of that name in `stats()`."""
@@ -618,10 +651,13 @@ class HandlerRegistry:
 
     def end_scope(self, scope: Scope) -> None:
         """Unregister everything of a session."""
-        self.answering.pop(scope.id, None)
-        self.listening.pop(scope.id, None)
-        self._sealed.pop(scope.id, None)
-        scope.commands.clear()
+        if scope.commands:
+            self.answering.pop(scope.id, None)
+            scope.commands.clear()
+        if not scope.subscriptions:
+            return
+        if self.listening.pop(scope.id, None) is None:
+            self._sealed.pop(scope.id, None)
         leaving, scope.subscriptions = scope.subscriptions, []
         for subscription in leaving:
             self._let_go(subscription)

@@ -3,13 +3,14 @@
 # Who breaks a bus reaches into it.
 # pyright: reportPrivateUsage=false, reportUnknownArgumentType=false, reportUnknownLambdaType=false
 
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
 
-import anyio
-
 from llmgine_core import BusClosedError, MessageBus, StopReport
 from tests.contracts.broken_buses.table import breaks, spoil
+
+_started_here: ContextVar[MessageBus | None] = ContextVar("started_here", default=None)
 
 
 @breaks("STOP-1")
@@ -38,11 +39,11 @@ class ForgetsItsHandlers(MessageBus):
 @breaks("STOP-4")
 class BelongsToOneTask(MessageBus):
     async def start(self) -> None:
-        self._task = anyio.get_current_task().id
+        _started_here.set(self)
         await super().start()
 
     async def stop(self, *, drain: float = 10.0) -> StopReport:
-        if anyio.get_current_task().id != self._task:
+        if _started_here.get() is not self:
             raise RuntimeError("started in another task")
         return await super().stop(drain=drain)
 
