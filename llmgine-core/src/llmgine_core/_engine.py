@@ -21,7 +21,7 @@ from llmgine_core import events
 from llmgine_core._calls import Call, CommandTeller, late, outcome_of, seconds_left
 from llmgine_core._delivery import Dispatcher, running_now
 from llmgine_core._frames import Frame, current_frame, in_frame, is_below_delivery, leave_frames
-from llmgine_core._herald import Herald
+from llmgine_core._herald import RUNTIME_EVENTS, Herald
 from llmgine_core._idle import Idle
 from llmgine_core._letters import DeadLetters
 from llmgine_core._link import Link
@@ -202,9 +202,9 @@ class Engine:
         self._hears_ends = self.listens(events.SessionEndEvent)
 
     def _notice(self, event_type: type[Event]) -> None:
-        if event_type is Event or event_type.__module__ == events.__name__:
+        if event_type is Event or event_type in RUNTIME_EVENTS:
             self._adjust()
-        else:
+        elif self._heard:
             self._heard.clear()
 
     async def stop(self, drain: float) -> StopReport:

@@ -265,7 +265,7 @@ class Subscription:
     @property
     def deliveries(self) -> int:
         """Accepted events that were owed to it."""
-        return self.booked + sum(plan.puts for plan in self.plans)
+        return self.booked + sum([plan.puts for plan in self.plans]) if self.plans else self.booked
 
     @property
     def pending(self) -> int:
@@ -559,7 +559,8 @@ class HandlerRegistry:
     def _add(self, subscription: Subscription) -> Subscription:
         scope, kind = subscription.scope, subscription.event_type
         scope.subscriptions.append(subscription)
-        self._forget_plans(scope)
+        if scope.plans or scope is self.bus:
+            self._forget_plans(scope)
         if scope.id is not None:
             self.listening[scope.id] = scope
         count = self._subscribers.get(kind, 0)
@@ -578,14 +579,17 @@ class HandlerRegistry:
     def _let_go(self, subscription: Subscription) -> None:
         scope, kind, group = subscription.scope, subscription.event_type, subscription.options.group
         subscription.alive = subscription.is_plain = False
-        self._forget_plans(scope)
+        if scope.plans or scope is self.bus:
+            self._forget_plans(scope)
         if group is not None:
             del self._groups[scope.id, group]
             if self._shares(subscription):
                 assert self.interest is not None
                 self.interest.leave(subscription)
-        self._subscribers[kind] -= 1
-        if not self._subscribers[kind]:
+        count = self._subscribers[kind] - 1
+        if count:
+            self._subscribers[kind] = count
+        else:
             del self._subscribers[kind]
             self._noticed(kind)
         if subscription.deliveries:
@@ -596,8 +600,7 @@ class HandlerRegistry:
             self.generation += 1
             for plan in scope.plans.values():
                 plan.let_go()
-        if scope.plans:
-            scope.plans.clear()
+        scope.plans.clear()
 
     def retire(self, subscription: Subscription) -> None:
         """Once a withdrawn subscription is owed nothing more, add its books to those of its handler."""
@@ -661,9 +664,10 @@ class HandlerRegistry:
         leaving, scope.subscriptions = scope.subscriptions, []
         for subscription in leaving:
             self._let_go(subscription)
-            if subscription.pending:
-                self._discard(subscription)
-            self.retire(subscription)
+            if subscription in self._leaving:
+                if subscription.pending:
+                    self._discard(subscription)
+                self.retire(subscription)
 
     def living(self) -> Iterator[Subscription]:
         """All subscriptions that are registered."""
