@@ -31,6 +31,7 @@ from llmgine_core import (
     TransportCapabilities,
     _link,
 )
+from llmgine_core.abc import Endpoint
 from llmgine_core.testing import LoopbackTransport
 from tests.core.messages import Ask, Count, Gate, Noted, Recorder, Said, answer, numbers
 
@@ -624,6 +625,23 @@ async def test_what_a_lost_member_has_not_finished_goes_to_another() -> None:
         hub.drop_consumer(MessageBus())
 
 
+async def test_a_delivery_whose_transport_gives_up_waiting_is_not_made_twice() -> None:
+    """The handler goes on, and whoever brings the event again hears of how it ended."""
+    transport = Bare()
+    async with MessageBus(transport=transport) as bus:
+        gate, event = Gate(), Said("once")
+        bus.register_event_handler(Said, gate, group="g")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(transport.endpoint.take, event, "g")
+            await gate.entered.wait()
+            tasks.cancel_scope.cancel()
+        gate.open.set()
+        assert await transport.endpoint.take(event, "g")
+        assert await transport.endpoint.take(event, "g")
+        assert (len(gate.seen), bus.stats().deduplicated) == (1, 2)
+        assert not await transport.endpoint.take(Said(), "unknown")
+
+
 async def test_what_a_group_without_members_is_owed_waits_for_one() -> None:
     """A named group is known to the transport; a member that comes back, or a new one, goes on where it was."""
     hub = LoopbackTransport()
@@ -751,6 +769,13 @@ async def test_a_letter_of_a_shared_group_is_redelivered_here() -> None:
 # ── starting and stopping ────────────────────────────────────────────────────────────────────────────────────────────
 
 
+class Bare(InMemoryTransport):
+    """A transport that a test brings events through by hand."""
+
+    async def open(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+
+
 class Faulty(InMemoryTransport):
     """A transport that fails as it is told to."""
 
@@ -758,7 +783,7 @@ class Faulty(InMemoryTransport):
         self.opens = opens
         self.capabilities = TransportCapabilities(backends=backends)
 
-    async def open(self, endpoint: Any) -> None:
+    async def open(self, endpoint: Endpoint) -> None:
         if not self.opens:
             raise ConnectionRefusedError("nobody there")
 

@@ -47,14 +47,23 @@ class _Window(Generic[V]):
 
 
 class _Receipt:
-    """How the delivery of an event to a group ended, for the transport that waits for it."""
+    """How the delivery of an event to a group ended, for the transport that waits for it, and for one that asks again.
 
-    def __init__(self) -> None:
+    Args:
+        taken: what is known of the group's last events; one that is not done with is forgotten again.
+        id: the event's.
+    """
+
+    def __init__(self, taken: _Window[_Receipt], id: str) -> None:
+        self._taken, self._id = taken, id
         self._ended = anyio.Event()
         self._how = ""
+        taken.add(id, self)
 
     def settle(self, how: str) -> None:
         self._how = how
+        if how == "discarded":
+            self._taken.forget(self._id)
         self._ended.set()
 
     async def is_done(self) -> bool:
@@ -215,29 +224,23 @@ class Link:
         receipt = taken.get(event.id)
         if receipt is not None:
             self.deduplicated += 1
-            return await receipt.is_done()
-        receipt = _Receipt()
-        taken.add(event.id, receipt)
-        try:
-            is_done = await self._deliver(event, ttl, subscription, receipt)
-        except BaseException:
-            receipt.settle("discarded")
-            taken.forget(event.id)
-            raise
-        if not is_done:
-            taken.forget(event.id)
-        return is_done
+        else:
+            receipt = _Receipt(taken, event.id)
+            await self._owe(event, ttl, subscription, receipt)
+        return await receipt.is_done()
 
-    async def _deliver(self, event: Event, ttl: float | None, group: Subscription, receipt: _Receipt) -> bool:
+    async def _owe(self, event: Event, ttl: float | None, group: Subscription, receipt: _Receipt) -> None:
         assert group.receipts is not None
         group.receipts[event.id] = receipt.settle
-        bus = self._engine.registry.bus
         try:
-            if not await self._engine.place(event, ttl, bus, is_own=False, group=group):
-                receipt.settle("unmatched" if group.alive else "discarded")
-            return await receipt.is_done()
-        finally:
+            is_owed = await self._engine.place(event, ttl, self._engine.registry.bus, is_own=False, group=group)
+        except BaseException:
             group.receipts.pop(event.id, None)
+            receipt.settle("discarded")
+            raise
+        if not is_owed:
+            group.receipts.pop(event.id, None)
+            receipt.settle("unmatched" if group.alive else "discarded")
 
     async def answer(self, command: Message) -> Any:
         """Have the handler here answer another bus's command."""
