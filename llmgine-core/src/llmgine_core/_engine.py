@@ -109,7 +109,7 @@ class Engine:
         self.link: Link = Link(self, transport)
         if not self.link.is_direct:
             self.registry.interest = self.link
-        self._herald = Herald(self.emit, self.listens, self.spawn, self.letters)
+        self._herald = Herald(self.tell, self.listens, self.spawn, self.letters)
         self._dispatcher = Dispatcher(self, self.registry, self.room, self._herald, self.idle)
         self._stalls = None if stall_after is None else StallDetector(stall_after, self._all_handlers)
 
@@ -412,7 +412,7 @@ class Engine:
 
     async def _handle(self, registration: CommandHandler, call: Call, command: Any) -> Any:
         self.executed += 1
-        tells = CommandTeller(self.emit, self.listens, command, registration)
+        tells = CommandTeller(self.tell, self.listens, command, registration)
         own_time = nullcontext() if registration.timeout is None else anyio.move_on_after(registration.timeout)
         tells.started()
         try:
@@ -470,7 +470,7 @@ class Engine:
                 return Source(remote, nullcontext(), seconds_left(command, timeout), is_announced=True)
             registration = self._find(command)
             self.executed += 1
-            tellers.append(CommandTeller(self.emit, self.listens, command, registration))
+            tellers.append(CommandTeller(self.tell, self.listens, command, registration))
             running.enter_context(self._working(stream, self.streams, command))
             tellers[0].started()
             frame = in_frame(Frame.of(self, command))

@@ -42,7 +42,7 @@ class Herald:
     """Tells what becomes of deliveries.
 
     Args:
-        emit: publishes an event without waiting.
+        emit: publishes an event, whose header is complete, without waiting.
         listens: whether anybody would see an event of a type.
         spawn: runs a coroutine function as a task of the bus.
         letters: where failed deliveries are kept.

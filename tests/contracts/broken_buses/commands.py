@@ -199,7 +199,7 @@ class Meddles(MessageBus):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.above = self._engine.emit
-        spoil(self._engine, emit=self.say)
+        spoil(self._engine, emit=self.say, tell=self.say)
 
     def say(self, event: Event) -> None:
         raise NotImplementedError
