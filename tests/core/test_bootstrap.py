@@ -34,6 +34,7 @@ from llmgine_core import (
     ObservabilityEventHandler,
     PluginLoadError,
     PluginNotFoundError,
+    QueueFullError,
     SessionClosedError,
     StreamGenerateCommand,
     Usage,
@@ -44,7 +45,7 @@ from llmgine_core.config import load_config
 from llmgine_core.hookspecs import hookimpl
 from llmgine_core.testing import RecordingEventHandler, ScriptedModel
 from tests.core.distributions import Site
-from tests.core.messages import Ask, Count, Recorder, Said, answer, numbers
+from tests.core.messages import Ask, Count, Gate, Recorder, Said, answer, numbers
 
 
 class Logged:
@@ -381,6 +382,24 @@ async def test_books_of_a_handler_that_lost_something_are_told_when_it_closes(ca
         pass
     assert "observability handler bad closed with 0 of" in caplog.text
     assert not app.health().ok
+
+
+async def test_the_bus_in_memory_is_bounded_as_the_configuration_says() -> None:
+    """What the constructor of the bus takes, its table may say, and nothing that it refuses."""
+    told = {"capacity": 1, "overflow": "raise", "stall_after": None}
+    async with ApplicationBootstrap(bus=("memory", told), discover=False) as app:
+        gate = Gate()
+        app.bus.register_event_handler(Said, gate)
+        await app.bus.publish(Said())
+        await gate.entered.wait()
+        await app.bus.publish(Said())
+        with pytest.raises(QueueFullError):
+            await app.bus.publish(Said())
+        gate.open.set()
+    for wrong in ({"capacity": 0}, {"overflow": "lose"}, {"stall_after": 0}):
+        with pytest.raises(ConfigError, match="memory"):
+            async with ApplicationBootstrap(bus=("memory", wrong), discover=False):
+                pass
 
 
 async def test_several_applications_at_once_share_nothing() -> None:

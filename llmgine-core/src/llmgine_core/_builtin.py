@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 
 from llmgine_core._bus import MessageBus
+from llmgine_core.contracts import Overflow
 from llmgine_core.hookspecs import Build, impl
 
 __all__ = ["MemoryBusSettings", "llmgine_create_message_bus", "llmgine_settings"]
@@ -16,9 +19,19 @@ class MemoryBusSettings:
 
     Attributes:
         capacity: most deliveries that may wait.
+        overflow: what becomes of an event for which there is no room: `wait`, `drop_oldest`, `drop_newest`, `raise`.
+        stall_after: seconds that the event loop may be blocked before the log names the handler that does it; null
+            for never.
     """
 
     capacity: int = attrs.field(default=10_000, validator=attrs.validators.ge(1))
+    overflow: Overflow = "wait"
+    stall_after: float | None = attrs.field(default=1.0)
+
+    @stall_after.validator
+    def _check(self, _: Any, value: float | None) -> None:
+        if value is not None and value <= 0:
+            raise ValueError(f"stall_after must be more than 0 seconds, or null, not {value}")
 
 
 @impl.llmgine_settings
@@ -30,4 +43,5 @@ def llmgine_settings() -> type[MemoryBusSettings]:
 @impl.llmgine_create_message_bus
 def llmgine_create_message_bus(build: Build[MemoryBusSettings]) -> MessageBus:
     """Make the bus."""
-    return MessageBus(capacity=build.settings.capacity)
+    settings = build.settings
+    return MessageBus(capacity=settings.capacity, overflow=settings.overflow, stall_after=settings.stall_after)
