@@ -13,6 +13,11 @@ from llmgine_core.hookspecs import Build, impl
 __all__ = ["MemoryBusSettings", "llmgine_create_message_bus", "llmgine_settings"]
 
 
+def _check_seconds(_: Any, attribute: attrs.Attribute[Any], value: float | None) -> None:
+    if value is not None and value <= 0:
+        raise ValueError(f"{attribute.name} must be more than 0 seconds, or null, not {value}")
+
+
 @attrs.frozen(kw_only=True)
 class MemoryBusSettings:
     """Settings of the in-memory bus.
@@ -26,12 +31,7 @@ class MemoryBusSettings:
 
     capacity: int = attrs.field(default=10_000, validator=attrs.validators.ge(1))
     overflow: Overflow = "wait"
-    stall_after: float | None = attrs.field(default=1.0)
-
-    @stall_after.validator
-    def _check(self, _: Any, value: float | None) -> None:
-        if value is not None and value <= 0:
-            raise ValueError(f"stall_after must be more than 0 seconds, or null, not {value}")
+    stall_after: float | None = attrs.field(default=1.0, validator=_check_seconds)
 
 
 @impl.llmgine_settings
