@@ -307,6 +307,20 @@ async def test_expect_gets_the_next_event_that_is_accepted_after_its_call() -> N
         assert (await expected).text == "yes"
 
 
+@pytest.mark.parametrize(
+    "told", [CommandStartedEvent, CommandResultEvent, EventHandlerStartEvent, EventHandlerResultEvent]
+)
+async def test_what_the_bus_tells_of_itself_can_be_expected_where_nobody_else_listens(told: type[Event]) -> None:
+    """An expectation is a listener, from its first moment on."""
+    async with running() as bus:
+        bus.register_command_handler(Ask, answer)
+        bus.register_event_handler(Said, lambda e: None)
+        expected = bus.expect(told, timeout=5)
+        await bus.execute(Ask())
+        await bus.publish(Said())
+        assert type(await expected) is told
+
+
 async def test_expect_ends_with_a_timeout_error_or_with_the_bus() -> None:
     async with running() as bus:
         with pytest.raises(TimeoutError):

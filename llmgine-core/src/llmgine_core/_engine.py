@@ -193,11 +193,11 @@ class Engine:
         self.takes_events = plain and self.link.is_direct
         self.takes_commands = plain and self.loop.interrupts_tasks
         self._heard.clear()
+        self._watched = bool(self._taps or self._expectations)  # `listens` asks for it
         self.tells_commands = self.listens(events.CommandStartedEvent) or self.listens(events.CommandResultEvent)
         self._dispatcher.tells = self.listens(events.EventHandlerStartEvent) or self.listens(
             events.EventHandlerResultEvent
         )
-        self._watched = bool(self._taps or self._expectations)
         self._hears_starts = self.listens(events.SessionStartEvent)
         self._hears_ends = self.listens(events.SessionEndEvent)
 
