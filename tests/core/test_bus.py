@@ -1226,6 +1226,41 @@ async def test_wait_idle_inside_handlers_does_not_wait_for_its_own_chain_of_call
         await done.wait()
 
 
+@pytest.mark.parametrize("is_busy", [False, True])
+async def test_wait_idle_inside_a_handler_waits_for_other_handlers_of_its_event(is_busy: bool) -> None:
+    """They stand beside it, also where its own call had to wait in its lane."""
+
+    async def rest(event: Said) -> None:
+        if event.number:
+            await before(event)
+            return
+        with pytest.raises(TimeoutError):
+            await bus.wait_idle(timeout=0)
+        beside.open.set()
+        await bus.wait_idle(timeout=5)
+        rested.set()
+
+    async def stand_beside(event: Said) -> None:
+        if not event.number:
+            await beside(event)
+
+    before, beside, rested = Gate(), Gate(), anyio.Event()
+    async with running() as bus:
+        if is_busy:
+            bus.register_event_handler(Said, rest)
+        bus.register_event_handler(Said, stand_beside)
+        if is_busy:
+            await bus.publish(Said(number=1))
+            await before.entered.wait()
+        else:
+            bus.register_event_handler(Said, rest)
+        await bus.publish(Said())
+        await beside.entered.wait()
+        before.open.set()
+        with anyio.fail_after(5):
+            await rested.wait()
+
+
 async def test_wait_idle_inside_a_stream_waits_for_other_commands() -> None:
     async with running() as bus:
         gate = Gate()
