@@ -36,6 +36,7 @@ from llmgine_core import (
     QueueFullError,
     StopReport,
     current_message,
+    handling,
 )
 from tests.core.messages import (
     Ask,
@@ -365,6 +366,16 @@ async def test_a_scheduled_event_is_published_when_it_is_due() -> None:
         expected = bus.expect(Said, timeout=5)
         bus.schedule(Said("due"), delay=0)
         assert (await expected).text == "due"
+
+
+async def test_a_message_is_not_its_own_cause() -> None:
+    """Neither where it is sent from a block that handles it already, nor on the shortest way."""
+    async with running() as bus:
+        bus.register_command_handler(Ask, answer)
+        for message, send in ((Said(), bus.publish), (Ask(), bus.execute)):
+            with handling(message):
+                await send(cast("Any", message))
+            assert (message.causation_id, message.correlation_id) == (None, message.id)
 
 
 async def test_a_scheduled_event_that_was_cancelled_or_that_the_bus_outlives_is_never_published() -> None:

@@ -298,6 +298,8 @@ class Engine:
         header = message.header
         if header is NOTHING_SAID:
             here = current_handling.get()
+            if here is not None and here.message is message:  # which is no cause of itself
+                return False
             header = scope.header if here is None else here.derived
             if scope.id is not None and header.session_id != scope.id:
                 return False
