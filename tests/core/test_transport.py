@@ -26,6 +26,7 @@ from llmgine_core import (
     RemoteHandlerError,
     Retry,
     SerializationError,
+    SessionClosedError,
     SessionEndEvent,
     SessionStartEvent,
     TransportCapabilities,
@@ -830,28 +831,80 @@ async def test_only_so_many_ids_are_kept_to_know_an_event_that_comes_again(monke
         assert (bus.stats().received, bus.stats().deduplicated) == (1_002, 1_000)
 
 
-async def test_a_publisher_that_a_stop_finds_at_the_transport_gets_an_answer() -> None:
-    """Whether the others get the event is not known; that this bus does not is certain."""
-    hub = LoopbackTransport()
-    bus = MessageBus(transport=hub.connect())
-    seen = Listener()
+class Slow(InMemoryTransport):
+    """A transport that takes an event when a test says so."""
+
+    def __init__(self) -> None:
+        self.asked, self.gate = anyio.Event(), anyio.Event()
+        self.gate.set()
+
+    def hold(self) -> None:
+        """Take no more until `gate` is set."""
+        self.asked, self.gate = anyio.Event(), anyio.Event()
+
+    async def publish(self, event: Event, *, ttl: float | None, wait: bool) -> None:
+        self.asked.set()
+        await self.gate.wait()
+
+
+@pytest.mark.parametrize("through", ["bus", "session"])
+async def test_a_publisher_that_a_stop_finds_at_the_transport_gets_an_answer(through: str) -> None:
+    """At once; whether the others get the event is not known, that this bus does not is certain."""
+    transport, seen = Slow(), Listener()
+    bus = MessageBus(transport=transport)
     bus.register_event_handler(Said, seen)
     await bus.start()
-    hub.full = True
-    errors: list[BusClosedError] = []
+    transport.hold()
 
     async def publish() -> None:
-        try:
-            await bus.publish(Said())
-        except BusClosedError as error:
-            errors.append(error)
+        with pytest.raises(BusClosedError):
+            await (bus if through == "bus" else session).publish(Said())
 
-    async with anyio.create_task_group() as tasks:
+    async with bus.session() as session, anyio.create_task_group() as tasks:
         tasks.start_soon(publish)
-        await anyio.wait_all_tasks_blocked()
-        await bus.stop()
-        hub.full = False
-    assert (len(errors), seen.seen, bus.stats().refused) == (1, [], 1)
+        await transport.asked.wait()
+        with anyio.fail_after(5):
+            await bus.stop()
+    assert (seen.seen, bus.stats().refused) == ([], 1)
+
+
+async def test_a_publisher_that_the_end_of_its_session_finds_at_the_transport_gets_an_answer() -> None:
+    """Else the session could publish after its end has been told."""
+    transport, bus_wide = Slow(), Listener()
+    async with MessageBus(transport=transport) as bus:
+        bus.register_event_handler(Event, bus_wide)
+
+        async def publish() -> None:
+            with pytest.raises(SessionClosedError):
+                await session.publish(Said())
+
+        async with anyio.create_task_group() as tasks:
+            async with bus.session() as session:
+                transport.hold()
+                tasks.start_soon(publish)
+                await transport.asked.wait()
+            transport.gate.set()
+        assert [type(event) for event in await bus_wide.saw(2)] == [SessionStartEvent, SessionEndEvent]
+
+
+async def test_an_older_event_gives_way_only_if_there_is_no_room_yet_when_the_transport_has_taken_the_newer() -> None:
+    """What was full when it was asked may be empty by then."""
+    transport, gate = Slow(), Gate()
+    async with MessageBus(transport=transport, capacity=1, overflow="drop_oldest") as bus:
+        bus.register_event_handler(Said, gate)
+        await bus.publish(Said(number=0))
+        await gate.entered.wait()
+        await bus.publish(Said(number=1))
+        transport.hold()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(bus.publish, Said(number=2))
+            await transport.asked.wait()
+            gate.open.set()
+            await bus.wait_idle()
+            transport.gate.set()
+        await bus.wait_idle()
+        assert [event.number for event in gate.seen] == [0, 1, 2]
+        assert bus.stats().total.dropped == 0
 
 
 async def test_handlers_can_use_the_transport_while_the_bus_drains() -> None:

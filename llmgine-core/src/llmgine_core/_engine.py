@@ -94,6 +94,7 @@ class Engine:
         self.sessions: dict[str | None, SessionState] = {}
         self.running: set[Call] = set()
         self.streams: set[AnswerStream[Any]] = set()
+        self._carried: set[Call] = set()  # publications that are at the transport
         self._resting: list[Frame] = []  # calls of handlers that wait for idleness
         self._middleware: list[Middleware] = []
         self._taps: list[Tap] = []
@@ -166,7 +167,7 @@ class Engine:
             if self._stalls is not None:
                 self._stalls.stop()
             self._dispatcher.discard_queues()
-            self.room.turn_away(outside_only=False)
+            self._turn_away(outside_only=False)
             for state in list(self.sessions.values()):
                 self._abandon(state)
             self._opened.set()
@@ -225,7 +226,7 @@ class Engine:
 
     async def _stop(self, drain: float) -> None:
         discarded, sessions = self._discarded(), list(self.sessions.values())
-        self.room.turn_away(outside_only=True)
+        self._turn_away(outside_only=True)
         for expectation in list(self._expectations):
             expectation.fail(BusClosedError("stopping"))
         with anyio.move_on_after(drain):
@@ -240,6 +241,13 @@ class Engine:
         self._stop_asked.set()
         given_up = self._discarded() + self._dispatcher.pending - discarded
         self._report = StopReport(left=left, discarded=given_up, cancelled=cancelled)
+
+    def _turn_away(self, *, outside_only: bool) -> None:
+        """Send publishers away who wait for room or for the transport; those inside a handler only if asked."""
+        self.room.turn_away(outside_only=outside_only)
+        for call in list(self._carried):
+            if not outside_only or list(call.chain()) == [call]:
+                call.fail(BusClosedError(self.state))
 
     def _is_idle(self) -> bool:
         return not (self._dispatcher.pending or self.running or self.streams)
@@ -399,7 +407,7 @@ class Engine:
     async def _see_through(self, call: Call, seconds: float | None, work: Coroutine[Any, Any, Any]) -> Any:
         # middleware is part of the command's work: a stop or an end of the session that it asks for waits for it
         frame = in_frame(call) if self._middleware else nullcontext()
-        with self._working(call, self.running, call.message):
+        with self._working(call, self.running, call.message.session_id):
             with call.bounded(seconds), frame:
                 return await work
             raise call.reply  # only a cancelled scope of our own gets here
@@ -442,9 +450,9 @@ class Engine:
         return found
 
     @contextmanager
-    def _working(self, work: W, among: set[W], command: Message) -> Generator[None]:
-        """Count something that runs for a command, and let it end with the command's session."""
-        owner = self.own(work, command.session_id)
+    def _working(self, work: W, among: set[W], session_id: str | None) -> Generator[None]:
+        """Count something that runs, and let it end with the session that it runs for."""
+        owner = self.own(work, session_id)
         among.add(work)
         try:
             yield
@@ -467,13 +475,13 @@ class Engine:
             self.admit(scope)
             self.complete(command, scope)
             if self._is_elsewhere(command) and not here_only:
-                running.enter_context(self._working(stream, self.streams, command))
+                running.enter_context(self._working(stream, self.streams, command.session_id))
                 remote = self.link.request_stream(command)
                 return Source(remote, nullcontext(), seconds_left(command, timeout), is_announced=True)
             registration = self._find(command)
             self.executed += 1
             tellers.append(CommandTeller(self.emit, self.listens, command, registration))
-            running.enter_context(self._working(stream, self.streams, command))
+            running.enter_context(self._working(stream, self.streams, command.session_id))
             tellers[0].started()
             frame = in_frame(Frame.of(self, command))
             try:
@@ -582,10 +590,11 @@ class Engine:
                     raise BusClosedError(self.state)
             if is_own and not self.link.is_direct:
                 with self.room.held(plan, event.session_id):
-                    await self.link.transport.publish(event, ttl=ttl, wait=self.room.may_wait(urgent=urgent))
+                    await self._carry(event, ttl, scope, wait=self.room.may_wait(urgent=urgent))
+                    oldest = self.room.still_short(verdict.oldest, event.session_id, plan.count)
                     plan = self._still_there(plan)
                     self._accepted += 1
-                    self._put(event, ttl, plan, faults, verdict.newest, verdict.oldest)
+                    self._put(event, ttl, plan, faults, verdict.newest, oldest)
             else:
                 self._accepted += is_own
                 self._put(event, ttl, plan, faults, verdict.newest, verdict.oldest, is_own=is_own)
@@ -594,6 +603,19 @@ class Engine:
             self.room.let_in()  # refused, or matched by nobody: its room is the next one's
             if turn is not None:
                 turn.let_in()
+
+    async def _carry(self, event: Event, ttl: float | None, scope: Scope, *, wait: bool) -> None:
+        """Have the transport take an event; a stop, or the end of the session that publishes it, does not wait for it.
+
+        Raises:
+            BusClosedError: the bus stops; whether others get the event is not known.
+            SessionClosedError: the session ends; nor is it then.
+        """
+        call = Call.of(self, event)
+        with self._working(call, self._carried, scope.id):
+            with call.bounded(None):
+                return await self.link.transport.publish(event, ttl=ttl, wait=wait)
+            raise call.reply
 
     def _plan(self, event: Event, group: Subscription | None) -> Plan:
         if group is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
 import anyio
@@ -49,9 +49,12 @@ class Gate:
         self.waiting: deque[Turn] = deque()
         self.promised: int = 0
 
-    def has_room(self, count: int) -> bool:
-        """Whether so many places are free; what needs more than there are is let in when nothing else waits."""
-        taken = self._taken() + self.promised
+    def has_room(self, count: int, *, held: int = 0) -> bool:
+        """Whether so many places are free, or `held` already for whoever asks.
+
+        What needs more than there are is let in when nothing else waits.
+        """
+        taken = self._taken() + self.promised - held
         return not taken or taken + count <= self._capacity
 
     async def enter(self, frame: Frame | None, count: int) -> bool:
@@ -227,6 +230,14 @@ class Room:
             self.gate.promised -= plan.count
             for subscription in bounded:
                 self.left_lane(subscription, session_id)
+
+    def still_short(
+        self, oldest: Sequence[tuple[Subscription, bool]], session_id: str | None, count: int
+    ) -> list[tuple[Subscription, bool]]:
+        """Of the subscriptions that were to lose an older event for one that is held, those that still have no room."""
+        is_full = not self.gate.has_room(count, held=count)
+        lanes = [(s, s.waiting is not None and _waiting(s, session_id) > _capacity(s)) for s, _ in oldest]
+        return [(subscription, lane_is_full) for subscription, lane_is_full in lanes if lane_is_full or is_full]
 
     def let_in(self) -> None:
         """Give their turn to those who wait at the bus's gate, as far as there is room."""
