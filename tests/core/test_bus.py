@@ -410,6 +410,19 @@ async def test_a_scheduled_event_that_cannot_be_published_harms_nobody() -> None
 # ── middleware and taps ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize("ttl", [None, 5.0])
+async def test_an_event_whose_handlers_a_tap_takes_out_is_counted_all_the_same(ttl: float | None) -> None:
+    """It is discarded, or matched by nobody, as the way on which it was accepted has it."""
+    async with running() as bus:
+        seen = Recorder()
+        registration = bus.register_event_handler(Said, seen)
+        bus.add_tap(lambda e: registration.unregister())
+        await bus.publish(Said(), ttl=ttl)
+        await bus.wait_idle()
+        stats = bus.stats()
+        assert (seen.seen, stats.accepted, stats.total.discarded + stats.unmatched) == ([], 1, 1)
+
+
 async def test_the_first_middleware_added_is_the_outermost_around_execute_and_publish() -> None:
     order: list[str] = []
 

@@ -520,9 +520,9 @@ class Engine:
         if plan.is_special or gate.waiting or gate.promised or room.queued + plan.count > room.capacity:
             return False
         self._accepted += 1
-        if self._watched:
-            self._show(event)
         self._dispatcher.put(event, plan, _copy_context())
+        if self._watched:  # once it is owed: a tap may take handlers out
+            self._show(event)
         return True
 
     async def accept_in_turn(self, event: Any, ttl: float | None, scope: Scope) -> None:
@@ -591,14 +591,13 @@ class Engine:
             if is_own and not self.link.is_direct:
                 with self.room.held(plan, event.session_id):
                     await self._carry(event, ttl, scope, wait=self.room.may_wait(urgent=urgent))
+                    if self.state not in ("running", "stopping"):
+                        raise BusClosedError(self.state)  # whether others get the event is not known
                     oldest = self.room.still_short(verdict.oldest, event.session_id, plan.count)
-                    plan = self._still_there(plan)
                     self._accepted += 1
-                    self._put(event, ttl, plan, faults, verdict.newest, oldest)
-            else:
-                self._accepted += is_own
-                self._put(event, ttl, plan, faults, verdict.newest, verdict.oldest, is_own=is_own)
-            return bool(plan.count or faults)
+                    return self._put(event, ttl, plan, faults, verdict.newest, oldest)
+            self._accepted += is_own
+            return self._put(event, ttl, plan, faults, verdict.newest, verdict.oldest, is_own=is_own)
         finally:
             self.room.let_in()  # refused, or matched by nobody: its room is the next one's
             if turn is not None:
@@ -621,17 +620,6 @@ class Engine:
         if group is None:
             return self.registry.plan(type(event), event.session_id)
         return Plan((group,) if group.alive else (), is_shared=True)
-
-    def _still_there(self, plan: Plan) -> Plan:
-        """Who of the plan is still registered, after the transport has taken the event.
-
-        Raises:
-            BusClosedError: the bus has stopped meanwhile; whether others get the event is not known.
-        """
-        if self.state not in ("running", "stopping"):
-            raise BusClosedError(self.state)
-        kept = tuple(s for s in plan.subscriptions if s.alive)
-        return plan if len(kept) == plan.count else Plan(kept, is_shared=plan.is_shared)
 
     def _sieve(self, plan: Plan, event: Event) -> tuple[Plan, dict[Subscription, Exception]]:
         """Who takes the event after the filters; and whose filter failed on it, which is a failed delivery."""
@@ -657,15 +645,19 @@ class Engine:
         oldest: Sequence[tuple[Subscription, bool]] = (),
         *,
         is_own: bool = True,
-    ) -> None:
+    ) -> bool:
+        """Owe an event that is accepted; whether anybody is owed it."""
         if self._watched and is_own:
             self._show(event)
         elif self._watched:  # the taps of the bus that published it have seen it
             self._offer(event)
+        # a tap, a filter, or whoever ran while the transport took the event, may have taken handlers out
+        plan = _still_there(plan)
+        faults = {subscription: error for subscription, error in faults.items() if subscription.alive}
         for subscription, error in faults.items():
             self._dispatcher.fail(subscription, event, error)
-        losers = [*newest]
-        for subscription, own_lane in oldest:
+        losers = [s for s in newest if s.alive]
+        for subscription, own_lane in [(s, own_lane) for s, own_lane in oldest if s.alive]:
             if not self._dispatcher.drop_oldest(subscription, event.session_id, own_lane=own_lane):
                 losers.append(subscription)
         for subscription in losers:
@@ -676,6 +668,7 @@ class Engine:
             plan = Plan(kept, expires=expires, is_shared=plan.is_shared)
         if plan.count or not (faults or losers):
             self._dispatcher.put(event, plan, _copy_context())
+        return bool(plan.count or faults or losers)
 
     def publish_from_thread(self, event: Event, ttl: float | None, scope: Scope) -> None:
         """Publish from a thread outside the event loop; returns when the event is accepted."""
@@ -708,9 +701,9 @@ class Engine:
             self.emit(event)
             return
         self._emitted += 1
+        self._dispatcher.put(event, plan, _copy_context())
         if self._watched:
             self._show(event)
-        self._dispatcher.put(event, plan, _copy_context())
 
     def _emit_here(self, event: Event) -> None:
         plan, faults = self._sieve(self.registry.plan(type(event), event.session_id), event)
@@ -963,6 +956,12 @@ async def _call_middleware(
     middleware: Middleware, call_next: Callable[[Message], Awaitable[Any]], message: Message
 ) -> Any:
     return await middleware(message, call_next)
+
+
+def _still_there(plan: Plan) -> Plan:
+    """Who of the plan is still registered."""
+    kept = tuple(s for s in plan.subscriptions if s.alive)
+    return plan if len(kept) == plan.count else Plan(kept, is_shared=plan.is_shared)
 
 
 def _refuse_foreign(message: Message, session_id: str) -> None:
