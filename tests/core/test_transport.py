@@ -772,6 +772,33 @@ async def test_a_transport_that_does_not_open_fails_the_start() -> None:
     await bus.stop()
 
 
+async def test_a_stop_does_not_wait_for_ever_for_a_transport_that_does_not_open() -> None:
+    """It has the time that a drain has; whoever starts the bus gets an answer, and it can be started once more."""
+
+    class Silent(Slow):
+        async def open(self, endpoint: Any) -> None:
+            self.asked.set()
+            await self.gate.wait()
+
+    transport = Silent()
+    transport.hold()
+    bus = MessageBus(transport=transport)
+
+    async def start() -> None:
+        with pytest.raises(BusClosedError):
+            await bus.start()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(start)
+        await transport.asked.wait()
+        with anyio.fail_after(5):
+            await bus.stop(drain=0)
+    transport.gate.set()
+    async with bus:
+        await bus.publish(Said())
+        assert bus.stats().accepted == 1
+
+
 async def test_a_transport_that_fails_to_close_does_not_keep_the_bus_from_stopping(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -135,6 +135,7 @@ class Engine:
             self._fault: Exception | None = None
             self.current_task: Callable[[], Any] = self.loop.current_task
             self._opened, self._stop_asked, self._stopped = anyio.Event(), anyio.Event(), anyio.Event()
+            self._opening = anyio.CancelScope()
             self._report = StopReport()
             self.loop.spawn(self._own)
         await self._opened.wait()
@@ -176,9 +177,13 @@ class Engine:
     async def _run_linked(self) -> None:
         """Run until the stop; a transport that does not open is the starter's to hear of."""
         try:
-            await self.link.open()
+            with self._opening:
+                await self.link.open()
         except Exception as error:
             self._fault = error
+            return
+        if self._opening.cancelled_caught:
+            self._fault = BusClosedError("stopped", "a start")
             return
         self._set_state("running")
         self._opened.set()
@@ -213,6 +218,9 @@ class Engine:
         if self.state in ("new", "stopped"):
             return StopReport()
         with anyio.CancelScope(shield=True):  # or a caller that is cancelled would leave the bus running
+            with anyio.move_on_after(drain):
+                await self._opened.wait()
+            self._opening.cancel()  # without effect on a transport that has opened
             await self._opened.wait()
         if self.state == "running":
             self._set_state("stopping")
