@@ -31,6 +31,7 @@ from llmgine_core import (
     SessionStartEvent,
     TransportCapabilities,
     _link,
+    handling,
 )
 from llmgine_core.testing import LoopbackTransport
 from tests.core.messages import Ask, Count, Gate, Noted, Recorder, Said, answer, numbers
@@ -117,6 +118,27 @@ async def test_the_header_travels_and_context_variables_do_not() -> None:
         (heard,) = await answers.saw(1)
     assert (heard.causation_id, heard.correlation_id, heard.session_id) == (said.id, said.id, "s")
     assert seen == {"near": "mine", "far": "unset"}
+
+
+async def test_what_comes_does_not_have_the_cause_of_the_buss_own_start() -> None:
+    """A handler may start a bus for its own ends; the messages of others have nothing to do with it."""
+    hub, events = LoopbackTransport(), Listener()
+    async with AsyncExitStack() as stack:
+        (near,) = await buses(stack, hub, 1)
+        with handling(Ask(session_id="starter's")):
+            (far,) = await buses(stack, hub, 1)
+        commands: list[Ask] = []
+
+        async def keep(command: Ask) -> str:
+            commands.append(command)
+            return ""
+
+        far.register_event_handler(Said, events)
+        far.register_command_handler(Ask, keep)
+        await near.publish(Said())
+        await near.execute(Ask())
+        for message in (*await events.saw(1), *commands):
+            assert (message.session_id, message.causation_id, message.correlation_id) == (None, None, message.id)
 
 
 async def test_what_others_publish_for_a_session_meets_its_handlers_where_it_is_open() -> None:

@@ -12,7 +12,7 @@ import anyio
 
 from llmgine_core._registry import Subscription, handler_name
 from llmgine_core._transport import InMemoryTransport
-from llmgine_core.contracts import Event, Message
+from llmgine_core.contracts import Event, Message, current_handling
 from llmgine_core.errors import HandlerNotFoundError
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ class Link:
         """Open the transport, and tell it what the bus has handlers for."""
         registry = self._engine.registry
         self._context = contextvars.copy_context()
+        self._context.run(current_handling.set, None)  # what comes has its cause elsewhere, whoever starts the bus
         await self.transport.open(self)
         self._is_open = True
         for command_type in registry.bus.commands:
