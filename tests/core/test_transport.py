@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import attrs
@@ -281,6 +281,21 @@ async def test_an_event_that_cannot_be_written_is_refused_before_anybody_gets_it
         with pytest.raises(SerializationError, match="object"):
             await near.publish(Opaque(object()))
         assert (here.seen, near.stats().refused, near.stats().total.deliveries) == ([], 1, 0)
+
+
+async def test_an_event_that_cannot_be_read_is_let_go_and_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """Not even the bus that it comes to, nor the group whose lane it heads."""
+    listeners = [Listener(), Listener()]
+    async with AsyncExitStack() as stack:
+        near, far = await buses(stack, LoopbackTransport())
+        far.register_event_handler(Said, listeners[0])
+        far.register_event_handler(Said, listeners[1], group="workers")
+        await near.publish(Said(number=cast("Any", "no number")))
+        await near.publish(Said(number=1))
+        for listener in listeners:
+            assert [event.number for event in await listener.saw(1)] == [1]
+        assert far.stats().received == 1
+    assert caplog.text.count("cannot be read") == 2
 
 
 async def test_what_comes_waits_for_room_even_where_a_publisher_would_be_refused() -> None:

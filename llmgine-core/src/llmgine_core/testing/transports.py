@@ -21,6 +21,7 @@ from llmgine_core.errors import (
     DuplicateHandlerError,
     HandlerNotFoundError,
     QueueFullError,
+    SerializationError,
 )
 from llmgine_core.serialization import dumps, dumps_answer, dumps_error, loads, loads_answer, loads_error
 
@@ -157,8 +158,13 @@ class _Parcel:
     def of(cls, event: Event, copies: int, ttl: float | None) -> _Parcel:
         return cls(event, dumps(event), copies, None if ttl is None else anyio.current_time() + ttl)
 
-    def open(self) -> Event:
-        return cast("Event", loads(self.text))
+    def open(self) -> Event | None:
+        """A copy of the event; None, and a line in the log, if what was written cannot be read."""
+        try:
+            return cast("Event", loads(self.text))
+        except SerializationError:
+            _logger.exception("%s is let go, since it cannot be read", self.event.type_name)
+            return None
 
     @property
     def ttl(self) -> float | None:
@@ -196,8 +202,10 @@ class _Group:
             self._acknowledge(parcel, is_done=is_done)
 
     async def _take(self, parcel: _Parcel, member: _Connection) -> bool:
+        if (event := parcel.open()) is None:
+            return True  # nor could anybody else read it
         try:
-            return await member.endpoint.take(parcel.open(), self.name, ttl=parcel.ttl)
+            return await member.endpoint.take(event, self.name, ttl=parcel.ttl)
         except BusClosedError:  # it stops, and will say so itself
             self.remove(member)
         return False
@@ -294,8 +302,10 @@ class _Connection:
 
     async def _receive(self, parcel: _Parcel) -> None:
         for _ in range(parcel.copies):
+            if (event := parcel.open()) is None:
+                return
             try:
-                await self.endpoint.receive(parcel.open(), ttl=parcel.ttl)
+                await self.endpoint.receive(event, ttl=parcel.ttl)
             except BusClosedError:
                 _logger.warning("%s came to a bus that stops", parcel.event.type_name)
 
