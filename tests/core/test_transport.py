@@ -405,10 +405,12 @@ async def test_buses_that_answer_the_same_command_take_turns() -> None:
         (HandlerNotFoundError("Other"), HandlerNotFoundError),
         (TimeoutError("slow"), TimeoutError),
         (StrangeError("odd"), RemoteHandlerError),
+        (StopAsyncIteration("over"), StopAsyncIteration),
+        (SystemExit("leave"), RemoteHandlerError),
     ],
 )
-async def test_a_remote_handlers_error_arrives_as_what_it_was(error: Exception, wanted: type[Exception]) -> None:
-    """Builtins and llmgine's own keep their type; of another, its name and what it said."""
+async def test_a_remote_handlers_error_arrives_as_what_it_was(error: BaseException, wanted: type[Exception]) -> None:
+    """Builtins and llmgine's own keep their type; of another, its name and what it said. The handler's bus goes on."""
 
     async def fail(_: Odd) -> int:
         raise error
@@ -419,6 +421,7 @@ async def test_a_remote_handlers_error_arrives_as_what_it_was(error: Exception, 
         with pytest.raises(wanted) as caught:
             await near.execute(Odd())
         assert str(error) in str(caught.value)
+        await far.publish(Said())
 
 
 async def test_an_answer_that_cannot_be_written_is_an_error_of_the_caller() -> None:

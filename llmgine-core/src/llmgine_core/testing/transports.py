@@ -332,9 +332,10 @@ class _Connection:
 
     async def request(self, command: Message) -> Any:
         async with self._ask(command, _Request.answer) as request:
-            async for answer in request:
-                return answer
-            raise BusClosedError("gone")
+            try:
+                return await request.read()
+            except anyio.EndOfStream:
+                raise BusClosedError("gone") from None
 
     @asynccontextmanager
     async def request_stream(self, command: Message) -> AsyncGenerator[AsyncIterator[Any]]:
@@ -375,7 +376,7 @@ class _Request:
         try:
             with self._scope:
                 await how(self, server)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a handler that wants to leave does not take its bus along
             self._error = dumps_error(error)
         finally:
             self._send.close()
@@ -402,13 +403,25 @@ class _Request:
 
     async def __anext__(self) -> Any:
         try:
+            return await self.read()
+        except anyio.EndOfStream:
+            raise StopAsyncIteration from None
+
+    async def read(self) -> Any:
+        """The next answer.
+
+        Raises:
+            EndOfStream: there is none.
+            Exception: whatever the handler raised, a StopAsyncIteration among it.
+        """
+        try:
             return loads_answer(await self._texts.receive(), self._type)
         except anyio.EndOfStream:
             if self._error is not None:
                 raise loads_error(self._error) from None
             if self._is_lost:
                 raise BusClosedError("gone") from None
-            raise StopAsyncIteration from None
+            raise
 
     async def end(self) -> None:
         """Stop what is still being answered, and wait for its end, unless the server is gone."""
