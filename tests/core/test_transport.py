@@ -656,6 +656,32 @@ async def test_what_a_lost_member_has_not_finished_goes_to_another() -> None:
         hub.drop_consumer(MessageBus())
 
 
+async def test_a_lost_bus_gets_nothing_more_until_it_is_started_anew() -> None:
+    """Whatever it registers meanwhile."""
+    hub = LoopbackTransport()
+    async with AsyncExitStack() as stack:
+        near, lost = await buses(stack, hub)
+        seen = Listener()
+        hub.drop_consumer(lost)
+        lost.register_command_handler(Ask, answer)
+        lost.register_event_handler(Said, seen, group="g")
+        with pytest.raises(HandlerNotFoundError):
+            await near.execute(Ask())
+        await near.publish(Said("first"))
+        await anyio.wait_all_tasks_blocked()
+        assert seen.seen == []
+        await lost.stop()
+        near.register_event_handler(Said, seen, group="g")
+        assert [event.text for event in await seen.saw(1)] == ["first"]
+        await lost.start()
+        assert await near.execute(Ask("you")) == "answer to you"
+
+
+def test_a_connection_can_be_made_before_an_event_loop_runs() -> None:
+    """As a bus can, at the top of a module."""
+    assert MessageBus(transport=LoopbackTransport().connect()).stats().accepted == 0
+
+
 async def test_what_a_group_without_members_is_owed_waits_for_one() -> None:
     """A named group is known to the transport; a member that comes back, or a new one, goes on where it was."""
     hub = LoopbackTransport()

@@ -243,7 +243,8 @@ class _Connection:
         self._inbox: deque[_Parcel] = deque()
         self._arrival = anyio.Event()
         self._is_open = False
-        self._life = anyio.CancelScope()
+        self._is_reached = False  # open, and not lost
+        self._life: anyio.CancelScope | None = None  # made where an event loop runs
         self.requests: set[_Request] = set()  # that are answered here
 
     # the bus's side
@@ -252,7 +253,7 @@ class _Connection:
         if self._is_open:
             raise RuntimeError("this connection serves another bus; give each its own, from connect()")
         self.endpoint = endpoint
-        self._is_open = True
+        self._is_open = self._is_reached = True
         self._life = anyio.CancelScope()
         endpoint.spawn(self._pump, self._life)
 
@@ -262,7 +263,9 @@ class _Connection:
 
     def drop(self) -> None:
         """Bring nothing more here."""
-        self._life.cancel()
+        self._is_reached = False
+        if self._life is not None:
+            self._life.cancel()
         self._inbox.clear()
         self.served.clear()
         for group in self._hub.groups.values():
@@ -287,7 +290,7 @@ class _Connection:
                 group.hand_out()
 
     def bring(self, parcel: _Parcel) -> None:
-        if self._is_open and not self._life.cancel_called:
+        if self._is_reached:
             self._inbox.append(parcel)
             self._arrival.set()
 
@@ -316,14 +319,16 @@ class _Connection:
         if (known.event_type, known.where) != (event_type, where):
             wanted = f"{known.event_type.__qualname__} with filter {known.where}"
             raise DuplicateHandlerError(event_type.__qualname__, "transport", wanted, group=group)
-        known.members.append(self)
-        known.hand_out()
+        if self._is_reached:
+            known.members.append(self)
+            known.hand_out()
 
     def leave(self, group: str) -> None:
         self._hub.groups[group].remove(self)
 
     def serve(self, command_type: type[Message]) -> None:
-        self.served.add(command_type)
+        if self._is_reached:
+            self.served.add(command_type)
 
     def unserve(self, command_type: type[Message]) -> None:
         self.served.discard(command_type)
