@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextvars
+import gc
 import logging
+import weakref
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -978,6 +980,30 @@ async def test_a_publisher_that_the_end_of_its_session_finds_at_the_transport_ge
                 await transport.asked.wait()
             transport.gate.set()
         assert [type(event) for event in await bus_wide.saw(2)] == [SessionStartEvent, SessionEndEvent]
+
+
+async def test_publishers_that_give_up_at_a_full_lane_leave_nothing_behind() -> None:
+    """Not even where the one at the transport, which held the place, gives up as well."""
+
+    class Handler:
+        async def __call__(self, event: Said) -> None: ...
+
+    transport, handler = Slow(), Handler()
+    known = weakref.ref(handler)
+    async with MessageBus(transport=transport) as bus, bus.session() as session:
+        session.register_event_handler(Said, handler, capacity=1)
+        del handler
+        transport.hold()
+        async with anyio.create_task_group() as tasks:
+            for number in range(3):
+                tasks.start_soon(session.publish, Said(number=number))
+            await transport.asked.wait()
+            await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
+        await session.aclose()
+        gc.collect()
+        assert known() is None
+        assert bus.stats().refused == 3
 
 
 async def test_an_older_event_gives_way_only_if_there_is_no_room_yet_when_the_transport_has_taken_the_newer() -> None:

@@ -592,7 +592,7 @@ class Engine:
                 if verdict.gate is None:
                     break
                 if turn is not None:
-                    turn.let_in()  # the place that this one does not take yet is the next one's
+                    self.room.left_gate(turn)  # the place that this one does not take yet is the next one's
                 turn = verdict.gate
                 if not await turn.enter(frame, verdict.count):
                     raise BusClosedError(self.state)
@@ -609,7 +609,7 @@ class Engine:
         finally:
             self.room.let_in()  # refused, or matched by nobody: its room is the next one's
             if turn is not None:
-                turn.let_in()
+                self.room.left_gate(turn)
 
     async def _carry(self, event: Event, ttl: float | None, scope: Scope, *, wait: bool) -> None:
         """Have the transport take an event; a stop, or the end of the session that publishes it, does not wait for it.

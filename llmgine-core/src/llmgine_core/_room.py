@@ -38,14 +38,19 @@ class Gate:
     Args:
         capacity: how many places there are.
         taken: how many are taken.
+        lane: whose places they are, if not the bus's: a subscription and a session.
 
     Attributes:
+        lane: the same.
         waiting: who waits.
         promised: places of those whose turn has come and who have not taken them yet.
     """
 
-    def __init__(self, capacity: int, taken: Callable[[], int]) -> None:
+    def __init__(
+        self, capacity: int, taken: Callable[[], int], lane: tuple[Subscription, str | None] | None = None
+    ) -> None:
         self._capacity, self._taken = capacity, taken
+        self.lane: tuple[Subscription, str | None] | None = lane
         self.waiting: deque[Turn] = deque()
         self.promised: int = 0
 
@@ -200,10 +205,11 @@ class Room:
         """Wait for a full lane first: a place on the bus that waits for a lane would be lost to others."""
         for subscription, lane_is_full in full:
             if lane_is_full:
-                gate = self._lane_gates.get((subscription, session_id))
+                lane = subscription, session_id
+                gate = self._lane_gates.get(lane)
                 if gate is None:
-                    gate = Gate(_capacity(subscription), functools.partial(_waiting, subscription, session_id))
-                    self._lane_gates[subscription, session_id] = gate
+                    gate = Gate(_capacity(subscription), functools.partial(_waiting, *lane), lane)
+                    self._lane_gates[lane] = gate
                 return Verdict(gate, 1)
         return Verdict(self.gate, count)
 
@@ -258,9 +264,14 @@ class Room:
             del waiting[session_id]
         gate = self._lane_gates.get((subscription, session_id))
         if gate is not None:
-            gate.let_in()
-            if not gate.waiting and not gate.promised:
-                del self._lane_gates[subscription, session_id]
+            self.left_gate(gate)
+
+    def left_gate(self, gate: Gate) -> None:
+        """Let the next in at a gate, and forget the gate of a lane at which nobody waits any more."""
+        gate.let_in()
+        is_used = gate.waiting or gate.promised
+        if gate.lane is not None and not is_used and self._lane_gates.get(gate.lane) is gate:
+            del self._lane_gates[gate.lane]
 
     def leave_lanes(self, subscription: Subscription) -> None:
         """Let on who waits for room in the lanes of a subscription that is gone: they need none there any more."""
