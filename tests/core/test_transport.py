@@ -825,6 +825,9 @@ class Faulty(InMemoryTransport):
     async def close(self) -> None:
         raise ConnectionResetError("gone")
 
+    def unserve(self, command_type: Any) -> None:
+        raise ConnectionResetError("gone")
+
 
 async def test_a_transport_that_does_not_open_fails_the_start() -> None:
     """Whoever starts the bus gets the reason; it can be started once that is mended."""
@@ -872,8 +875,9 @@ async def test_a_transport_that_fails_to_close_does_not_keep_the_bus_from_stoppi
 ) -> None:
     """It is in the log, since nobody waits for it."""
     with caplog.at_level(logging.ERROR, "llmgine.bus"):
-        async with MessageBus(transport=Faulty()):
-            pass
+        async with MessageBus(transport=Faulty()) as bus:
+            bus.register_command_handler(Ask, answer)
+    assert "Faulty failed to unserve" in caplog.text
     assert "Faulty failed to close" in caplog.text
 
 
@@ -1024,6 +1028,28 @@ async def test_an_older_event_gives_way_only_if_there_is_no_room_yet_when_the_tr
         await bus.wait_idle()
         assert [event.number for event in gate.seen] == [0, 1, 2]
         assert bus.stats().total.dropped == 0
+
+
+async def test_a_bus_that_drains_leaves_commands_to_those_that_do_not() -> None:
+    """It would refuse them, and nobody asks twice."""
+    async with AsyncExitStack() as stack:
+        near, leaving, staying = await buses(stack, LoopbackTransport(), 3)
+        gate = Gate()
+        leaving.register_event_handler(Noted, gate)
+        for bus in (leaving, staying):
+            bus.register_command_handler(Ask, answer)
+        await leaving.publish(Noted())
+        await gate.entered.wait()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(leaving.stop)
+            await anyio.wait_all_tasks_blocked()
+            for _ in range(2):
+                assert await near.execute(Ask("you")) == "answer to you"
+            gate.open.set()
+        await leaving.start()
+        for _ in range(2):
+            await near.execute(Ask())
+        assert (leaving.stats().executed, staying.stats().executed) == (1, 3)
 
 
 async def test_handlers_can_use_the_transport_while_the_bus_drains() -> None:

@@ -235,6 +235,7 @@ class Engine:
     async def _stop(self, drain: float) -> None:
         discarded, sessions = self._discarded(), list(self.sessions.values())
         self._turn_away(outside_only=True)
+        self.link.serve_no_more()
         for expectation in list(self._expectations):
             expectation.fail(BusClosedError("stopping"))
         with anyio.move_on_after(drain):
