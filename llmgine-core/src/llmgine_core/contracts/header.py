@@ -209,10 +209,10 @@ class State:
         if type(self._id) is int:
             _mint(self)
         slots = {name for kind in type(self).__mro__ for name in kind.__dict__.get("__slots__", ())} - _NO_VALUES
-        values = {name: getattr(self, name) for name in slots if hasattr(self, name)}
+        values = {name: getattr(self, name) for name in slots if hasattr(self, name)} | getattr(self, "__dict__", {})
         if _CACHED_HASH in values:  # of another process, words have other hashes
             values[_CACHED_HASH] = None
-        return _rebuilt, (type(self), {**values, **getattr(self, "__dict__", {})})
+        return _rebuilt, (type(self), values)
 
 
 _NO_VALUES = {"__weakref__", "__dict__"}
