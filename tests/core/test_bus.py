@@ -36,6 +36,7 @@ from llmgine_core import (
     QueueFullError,
     StopReport,
     current_message,
+    handling,
 )
 from tests.core.messages import (
     Ask,
@@ -307,6 +308,20 @@ async def test_expect_gets_the_next_event_that_is_accepted_after_its_call() -> N
         assert (await expected).text == "yes"
 
 
+@pytest.mark.parametrize(
+    "told", [CommandStartedEvent, CommandResultEvent, EventHandlerStartEvent, EventHandlerResultEvent]
+)
+async def test_what_the_bus_tells_of_itself_can_be_expected_where_nobody_else_listens(told: type[Event]) -> None:
+    """An expectation is a listener, from its first moment on."""
+    async with running() as bus:
+        bus.register_command_handler(Ask, answer)
+        bus.register_event_handler(Said, lambda e: None)
+        expected = bus.expect(told, timeout=5)
+        await bus.execute(Ask())
+        await bus.publish(Said())
+        assert type(await expected) is told
+
+
 async def test_expect_ends_with_a_timeout_error_or_with_the_bus() -> None:
     async with running() as bus:
         with pytest.raises(TimeoutError):
@@ -353,6 +368,16 @@ async def test_a_scheduled_event_is_published_when_it_is_due() -> None:
         assert (await expected).text == "due"
 
 
+async def test_a_message_is_not_its_own_cause() -> None:
+    """Neither where it is sent from a block that handles it already, nor on the shortest way."""
+    async with running() as bus:
+        bus.register_command_handler(Ask, answer)
+        for message, send in ((Said(), bus.publish), (Ask(), bus.execute)):
+            with handling(message):
+                await send(cast("Any", message))
+            assert (message.causation_id, message.correlation_id) == (None, message.id)
+
+
 async def test_a_scheduled_event_that_was_cancelled_or_that_the_bus_outlives_is_never_published() -> None:
     async with running() as bus:
         seen = Recorder()
@@ -383,6 +408,19 @@ async def test_a_scheduled_event_that_cannot_be_published_harms_nobody() -> None
 
 
 # ── middleware and taps ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("ttl", [None, 5.0])
+async def test_an_event_whose_handlers_a_tap_takes_out_is_counted_all_the_same(ttl: float | None) -> None:
+    """It is discarded, or matched by nobody, as the way on which it was accepted has it."""
+    async with running() as bus:
+        seen = Recorder()
+        registration = bus.register_event_handler(Said, seen)
+        bus.add_tap(lambda e: registration.unregister())
+        await bus.publish(Said(), ttl=ttl)
+        await bus.wait_idle()
+        stats = bus.stats()
+        assert (seen.seen, stats.accepted, stats.total.discarded + stats.unmatched) == ([], 1, 1)
 
 
 async def test_the_first_middleware_added_is_the_outermost_around_execute_and_publish() -> None:
@@ -1210,6 +1248,41 @@ async def test_wait_idle_inside_handlers_does_not_wait_for_its_own_chain_of_call
         bus.register_event_handler(Said, outer)
         await bus.publish(Said())
         await done.wait()
+
+
+@pytest.mark.parametrize("is_busy", [False, True])
+async def test_wait_idle_inside_a_handler_waits_for_other_handlers_of_its_event(is_busy: bool) -> None:
+    """They stand beside it, also where its own call had to wait in its lane."""
+
+    async def rest(event: Said) -> None:
+        if event.number:
+            await before(event)
+            return
+        with pytest.raises(TimeoutError):
+            await bus.wait_idle(timeout=0)
+        beside.open.set()
+        await bus.wait_idle(timeout=5)
+        rested.set()
+
+    async def stand_beside(event: Said) -> None:
+        if not event.number:
+            await beside(event)
+
+    before, beside, rested = Gate(), Gate(), anyio.Event()
+    async with running() as bus:
+        if is_busy:
+            bus.register_event_handler(Said, rest)
+        bus.register_event_handler(Said, stand_beside)
+        if is_busy:
+            await bus.publish(Said(number=1))
+            await before.entered.wait()
+        else:
+            bus.register_event_handler(Said, rest)
+        await bus.publish(Said())
+        await beside.entered.wait()
+        before.open.set()
+        with anyio.fail_after(5):
+            await rested.wait()
 
 
 async def test_wait_idle_inside_a_stream_waits_for_other_commands() -> None:

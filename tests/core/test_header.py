@@ -3,14 +3,19 @@
 # Handlers are lambdas here, and a test may look inside.
 # pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from llmgine_core import Header, current_message, handling
-from llmgine_core.contracts import lifecycle_header
+from llmgine_core.contracts import header, lifecycle_header
 from llmgine_core.contracts.header import complete_header, derived_header, session_header
 from tests.core.messages import Ask, Said
 
@@ -50,6 +55,63 @@ def test_threads_that_read_an_id_at_once_see_the_same() -> None:
     for thread in threads:
         thread.join(5)
     assert len(ids) == 1
+
+
+def test_threads_agree_on_the_id_of_a_message_whose_class_never_stamped_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is stamped when it is first asked, and only once, however late the one who asks first gets to it."""
+
+    class Unstamped(Said):
+        def __init__(self, *args: object) -> None:
+            pass
+
+    event, ids = Unstamped(), list[str]()
+    other = threading.Thread(target=lambda: ids.append(event.id))
+
+    def look_at_the_clock() -> int:
+        if other.ident is None:
+            other.start()
+            other.join(0.1)  # unless it must wait for this one
+        return time.time_ns()
+
+    monkeypatch.setattr(header, "time_ns", look_at_the_clock)
+    ids.append(event.id)
+    other.join(5)
+    assert ids == [event.id, event.id]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_process_mints_ids_even_if_a_thread_of_its_parent_was_minting_one() -> None:
+    """Of the parent's threads only the one that forks goes along: what others hold is held for ever."""
+    program = """
+import os, threading
+from llmgine_core import Event
+from llmgine_core.contracts import header
+held, forked = threading.Event(), threading.Event()
+def hold():
+    with header._mint_lock:
+        held.set()
+        forked.wait()
+threading.Thread(target=hold).start()
+held.wait()
+if not (child := os.fork()):
+    os._exit(len(Event().id))
+forked.set()
+os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    command = [sys.executable, "-W", "ignore", "-c", program]
+    process = subprocess.Popen(command, start_new_session=True)
+    try:
+        assert process.wait(20) == 32
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_a_message_from_before_1970_has_an_id_like_any_other() -> None:
+    event = Said(timestamp=datetime(1960, 5, 6, tzinfo=UTC))
+    assert len(event.id) == 32
+    assert event.id.isalnum()
+    assert event.timestamp.year == 1960
 
 
 def test_the_timestamp_is_aware_and_in_utc_and_the_one_given() -> None:

@@ -22,6 +22,16 @@ class Ask(Command[str]):
     question: str
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Slotted(Event):
+    text: str
+
+
+@attrs.frozen(cache_hash=True)
+class Hashed(Event):
+    text: str
+
+
 def test_a_class_is_stored_under_its_module_and_name_or_the_name_that_it_sets() -> None:
     @attrs.frozen
     class Plain(Event):
@@ -161,9 +171,12 @@ def pickled(message: Event) -> Any:
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickled])
 def test_a_copy_is_the_same_message(copied: Callable[[Any], Any]) -> None:
     """Id, time and header go along, whatever kind of class it is."""
-    for event in (Ask("x", session_id="s", metadata={"k": [1]}), Noted("x", session_id="s", metadata={"k": [1]})):  # type: ignore[call-arg]
+    kinds: list[Any] = [Ask, Noted, Slotted, Hashed]
+    for kind in kinds:
+        event = kind("x", session_id="s", metadata={"k": [1]})
+        known = hash(event)
         again = copied(event)
-        assert again == event
+        assert (again, hash(again)) == (event, known)
         assert (again.id, again.timestamp, again.session_id) == (event.id, event.timestamp, "s")
         assert again.metadata == {"k": [1]}
 

@@ -70,6 +70,8 @@ def document(**changes: Any) -> str:
         ('{"type": 5}', "$", "whose `type` is a string"),
         (document(data=5), "$.data", "an object is wanted"),
         (document(timestamp="yesterday"), "$.timestamp", "ISO 8601"),
+        (document(timestamp="0001-01-01T00:00:00+14:00"), "$.timestamp", "ISO 8601"),
+        (document(deadline="9999-12-31T23:59:59-14:00"), "$.deadline", "ISO 8601"),
         (document(timestamp="2024-01-01T00:00:00"), "$.timestamp", "without a time zone"),
         (document(deadline=5), "$.deadline", "ISO 8601"),
         (document(session_id=5), "$.session_id", "a string is wanted"),

@@ -6,6 +6,7 @@
 import asyncio
 import contextvars
 import gc
+import weakref
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -650,6 +651,25 @@ async def test_a_background_task_stands_in_no_handlers_call() -> None:
             gate.open.set()
             await anyio.wait_all_tasks_blocked()
         assert states == [True]
+
+
+async def test_a_session_that_lost_events_leaves_nothing_behind() -> None:
+    """That its losses have been told is known no longer than its handler."""
+
+    class Handler:
+        async def __call__(self, event: Said) -> None: ...
+
+    async with running() as bus:
+        async with bus.session() as session:
+            handler = Handler()
+            known = weakref.ref(handler)
+            registered = session.register_event_handler(Said, handler, capacity=1, overflow="drop_newest")
+            await session.publish(Said())
+            await session.publish(Said())
+            assert bus.stats().total.dropped == 1
+            del handler, registered
+        gc.collect()
+        assert known() is None
 
 
 async def test_a_task_that_outlives_the_handler_that_made_it_stands_in_that_call_no_more() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextvars
+import gc
 import logging
+import weakref
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import attrs
@@ -26,10 +28,12 @@ from llmgine_core import (
     RemoteHandlerError,
     Retry,
     SerializationError,
+    SessionClosedError,
     SessionEndEvent,
     SessionStartEvent,
     TransportCapabilities,
     _link,
+    handling,
 )
 from llmgine_core.abc import Endpoint
 from llmgine_core.testing import LoopbackTransport
@@ -117,6 +121,27 @@ async def test_the_header_travels_and_context_variables_do_not() -> None:
         (heard,) = await answers.saw(1)
     assert (heard.causation_id, heard.correlation_id, heard.session_id) == (said.id, said.id, "s")
     assert seen == {"near": "mine", "far": "unset"}
+
+
+async def test_what_comes_does_not_have_the_cause_of_the_buss_own_start() -> None:
+    """A handler may start a bus for its own ends; the messages of others have nothing to do with it."""
+    hub, events = LoopbackTransport(), Listener()
+    async with AsyncExitStack() as stack:
+        (near,) = await buses(stack, hub, 1)
+        with handling(Ask(session_id="starter's")):
+            (far,) = await buses(stack, hub, 1)
+        commands: list[Ask] = []
+
+        async def keep(command: Ask) -> str:
+            commands.append(command)
+            return ""
+
+        far.register_event_handler(Said, events)
+        far.register_command_handler(Ask, keep)
+        await near.publish(Said())
+        await near.execute(Ask())
+        for message in (*await events.saw(1), *commands):
+            assert (message.session_id, message.causation_id, message.correlation_id) == (None, None, message.id)
 
 
 async def test_what_others_publish_for_a_session_meets_its_handlers_where_it_is_open() -> None:
@@ -261,6 +286,21 @@ async def test_an_event_that_cannot_be_written_is_refused_before_anybody_gets_it
         assert (here.seen, near.stats().refused, near.stats().total.deliveries) == ([], 1, 0)
 
 
+async def test_an_event_that_cannot_be_read_is_let_go_and_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """Not even the bus that it comes to, nor the group whose lane it heads."""
+    listeners = [Listener(), Listener()]
+    async with AsyncExitStack() as stack:
+        near, far = await buses(stack, LoopbackTransport())
+        far.register_event_handler(Said, listeners[0])
+        far.register_event_handler(Said, listeners[1], group="workers")
+        await near.publish(Said(number=cast("Any", "no number")))
+        await near.publish(Said(number=1))
+        for listener in listeners:
+            assert [event.number for event in await listener.saw(1)] == [1]
+        assert far.stats().received == 1
+    assert caplog.text.count("cannot be read") == 2
+
+
 async def test_what_comes_waits_for_room_even_where_a_publisher_would_be_refused() -> None:
     """There is nobody to refuse it to; the transport holds back, and order is kept."""
     async with AsyncExitStack() as stack:
@@ -368,10 +408,12 @@ async def test_buses_that_answer_the_same_command_take_turns() -> None:
         (HandlerNotFoundError("Other"), HandlerNotFoundError),
         (TimeoutError("slow"), TimeoutError),
         (StrangeError("odd"), RemoteHandlerError),
+        (StopAsyncIteration("over"), StopAsyncIteration),
+        (SystemExit("leave"), RemoteHandlerError),
     ],
 )
-async def test_a_remote_handlers_error_arrives_as_what_it_was(error: Exception, wanted: type[Exception]) -> None:
-    """Builtins and llmgine's own keep their type; of another, its name and what it said."""
+async def test_a_remote_handlers_error_arrives_as_what_it_was(error: BaseException, wanted: type[Exception]) -> None:
+    """Builtins and llmgine's own keep their type; of another, its name and what it said. The handler's bus goes on."""
 
     async def fail(_: Odd) -> int:
         raise error
@@ -382,6 +424,7 @@ async def test_a_remote_handlers_error_arrives_as_what_it_was(error: Exception, 
         with pytest.raises(wanted) as caught:
             await near.execute(Odd())
         assert str(error) in str(caught.value)
+        await far.publish(Said())
 
 
 async def test_an_answer_that_cannot_be_written_is_an_error_of_the_caller() -> None:
@@ -642,6 +685,27 @@ async def test_a_delivery_whose_transport_gives_up_waiting_is_not_made_twice() -
         assert not await transport.endpoint.take(Said(), "unknown")
 
 
+async def test_a_lost_bus_gets_nothing_more_until_it_is_started_anew() -> None:
+    """Whatever it registers meanwhile."""
+    hub = LoopbackTransport()
+    async with AsyncExitStack() as stack:
+        near, lost = await buses(stack, hub)
+        seen = Listener()
+        hub.drop_consumer(lost)
+        lost.register_command_handler(Ask, answer)
+        lost.register_event_handler(Said, seen, group="g")
+        with pytest.raises(HandlerNotFoundError):
+            await near.execute(Ask())
+        await near.publish(Said("first"))
+        await anyio.wait_all_tasks_blocked()
+        assert seen.seen == []
+        await lost.stop()
+        near.register_event_handler(Said, seen, group="g")
+        assert [event.text for event in await seen.saw(1)] == ["first"]
+        await lost.start()
+        assert await near.execute(Ask("you")) == "answer to you"
+
+
 async def test_what_a_group_without_members_is_owed_waits_for_one() -> None:
     """A named group is known to the transport; a member that comes back, or a new one, goes on where it was."""
     hub = LoopbackTransport()
@@ -790,6 +854,9 @@ class Faulty(InMemoryTransport):
     async def close(self) -> None:
         raise ConnectionResetError("gone")
 
+    def unserve(self, command_type: Any) -> None:
+        raise ConnectionResetError("gone")
+
 
 async def test_a_transport_that_does_not_open_fails_the_start() -> None:
     """Whoever starts the bus gets the reason; it can be started once that is mended."""
@@ -805,13 +872,41 @@ async def test_a_transport_that_does_not_open_fails_the_start() -> None:
     await bus.stop()
 
 
+async def test_a_stop_does_not_wait_for_ever_for_a_transport_that_does_not_open() -> None:
+    """It has the time that a drain has; whoever starts the bus gets an answer, and it can be started once more."""
+
+    class Silent(Slow):
+        async def open(self, endpoint: Any) -> None:
+            self.asked.set()
+            await self.gate.wait()
+
+    transport = Silent()
+    transport.hold()
+    bus = MessageBus(transport=transport)
+
+    async def start() -> None:
+        with pytest.raises(BusClosedError):
+            await bus.start()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(start)
+        await transport.asked.wait()
+        with anyio.fail_after(5):
+            await bus.stop(drain=0)
+    transport.gate.set()
+    async with bus:
+        await bus.publish(Said())
+        assert bus.stats().accepted == 1
+
+
 async def test_a_transport_that_fails_to_close_does_not_keep_the_bus_from_stopping(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """It is in the log, since nobody waits for it."""
     with caplog.at_level(logging.ERROR, "llmgine.bus"):
-        async with MessageBus(transport=Faulty()):
-            pass
+        async with MessageBus(transport=Faulty()) as bus:
+            bus.register_command_handler(Ask, answer)
+    assert "Faulty failed to unserve" in caplog.text
     assert "Faulty failed to close" in caplog.text
 
 
@@ -880,28 +975,126 @@ def test_a_hub_and_its_buses_can_be_made_before_there_is_a_loop() -> None:
     assert anyio.run(main) == "answer to now"
 
 
-async def test_a_publisher_that_a_stop_finds_at_the_transport_gets_an_answer() -> None:
-    """Whether the others get the event is not known; that this bus does not is certain."""
-    hub = LoopbackTransport()
-    bus = MessageBus(transport=hub.connect())
-    seen = Listener()
+class Slow(InMemoryTransport):
+    """A transport that takes an event when a test says so."""
+
+    def __init__(self) -> None:
+        self.asked, self.gate = anyio.Event(), anyio.Event()
+        self.gate.set()
+
+    def hold(self) -> None:
+        """Take no more until `gate` is set."""
+        self.asked, self.gate = anyio.Event(), anyio.Event()
+
+    async def publish(self, event: Event, *, ttl: float | None, wait: bool) -> None:
+        self.asked.set()
+        await self.gate.wait()
+
+
+@pytest.mark.parametrize("through", ["bus", "session"])
+async def test_a_publisher_that_a_stop_finds_at_the_transport_gets_an_answer(through: str) -> None:
+    """At once; whether the others get the event is not known, that this bus does not is certain."""
+    transport, seen = Slow(), Listener()
+    bus = MessageBus(transport=transport)
     bus.register_event_handler(Said, seen)
     await bus.start()
-    hub.full = True
-    errors: list[BusClosedError] = []
+    transport.hold()
 
     async def publish() -> None:
-        try:
-            await bus.publish(Said())
-        except BusClosedError as error:
-            errors.append(error)
+        with pytest.raises(BusClosedError):
+            await (bus if through == "bus" else session).publish(Said())
 
-    async with anyio.create_task_group() as tasks:
+    async with bus.session() as session, anyio.create_task_group() as tasks:
         tasks.start_soon(publish)
-        await anyio.wait_all_tasks_blocked()
-        await bus.stop()
-        hub.full = False
-    assert (len(errors), seen.seen, bus.stats().refused) == (1, [], 1)
+        await transport.asked.wait()
+        with anyio.fail_after(5):
+            await bus.stop()
+    assert (seen.seen, bus.stats().refused) == ([], 1)
+
+
+async def test_a_publisher_that_the_end_of_its_session_finds_at_the_transport_gets_an_answer() -> None:
+    """Else the session could publish after its end has been told."""
+    transport, bus_wide = Slow(), Listener()
+    async with MessageBus(transport=transport) as bus:
+        bus.register_event_handler(Event, bus_wide)
+
+        async def publish() -> None:
+            with pytest.raises(SessionClosedError):
+                await session.publish(Said())
+
+        async with anyio.create_task_group() as tasks:
+            async with bus.session() as session:
+                transport.hold()
+                tasks.start_soon(publish)
+                await transport.asked.wait()
+            transport.gate.set()
+        assert [type(event) for event in await bus_wide.saw(2)] == [SessionStartEvent, SessionEndEvent]
+
+
+async def test_publishers_that_give_up_at_a_full_lane_leave_nothing_behind() -> None:
+    """Not even where the one at the transport, which held the place, gives up as well."""
+
+    class Handler:
+        async def __call__(self, event: Said) -> None: ...
+
+    transport, handler = Slow(), Handler()
+    known = weakref.ref(handler)
+    async with MessageBus(transport=transport) as bus, bus.session() as session:
+        session.register_event_handler(Said, handler, capacity=1)
+        del handler
+        transport.hold()
+        async with anyio.create_task_group() as tasks:
+            for number in range(3):
+                tasks.start_soon(session.publish, Said(number=number))
+            await transport.asked.wait()
+            await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
+        await session.aclose()
+        gc.collect()
+        assert known() is None
+        assert bus.stats().refused == 3
+
+
+async def test_an_older_event_gives_way_only_if_there_is_no_room_yet_when_the_transport_has_taken_the_newer() -> None:
+    """What was full when it was asked may be empty by then."""
+    transport, gate = Slow(), Gate()
+    async with MessageBus(transport=transport, capacity=1, overflow="drop_oldest") as bus:
+        bus.register_event_handler(Said, gate)
+        await bus.publish(Said(number=0))
+        await gate.entered.wait()
+        await bus.publish(Said(number=1))
+        transport.hold()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(bus.publish, Said(number=2))
+            await transport.asked.wait()
+            gate.open.set()
+            await bus.wait_idle()
+            transport.gate.set()
+        await bus.wait_idle()
+        assert [event.number for event in gate.seen] == [0, 1, 2]
+        assert bus.stats().total.dropped == 0
+
+
+async def test_a_bus_that_drains_leaves_commands_to_those_that_do_not() -> None:
+    """It would refuse them, and nobody asks twice."""
+    async with AsyncExitStack() as stack:
+        near, leaving, staying = await buses(stack, LoopbackTransport(), 3)
+        gate = Gate()
+        leaving.register_event_handler(Noted, gate)
+        for bus in (leaving, staying):
+            bus.register_command_handler(Ask, answer)
+        await leaving.publish(Noted())
+        await gate.entered.wait()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(leaving.stop)
+            await anyio.wait_all_tasks_blocked()
+            for _ in range(2):
+                assert await near.execute(Ask("you")) == "answer to you"
+            gate.open.set()
+        await leaving.start()
+        for _ in range(2):
+            await near.execute(Ask())
+        assert (leaving.stats().executed, staying.stats().executed) == (1, 3)
 
 
 async def test_handlers_can_use_the_transport_while_the_bus_drains() -> None:

@@ -439,6 +439,7 @@ class Dispatcher:
                     continue
                 if subscription is not last:  # the next leader goes on with the others
                     others = subscriptions[subscriptions.index(subscription) + 1 :]
+                    context.run(_set_current, frame.above)  # they do not stand below this one's call
                     ingress.extendleft((context, Plan(others, expires=plan.expires), event))
                 if gate.waiting:
                     gate.let_in()
@@ -551,7 +552,9 @@ class Dispatcher:
                 self._idle.check()
                 return
             context = context.context
-        frame = DeliveryFrame.below(still_handled(context.get(current_handling)), event)
+        passed = context[current_handling]  # by the leader, who may have called another handler of the event below it
+        assert passed is not None
+        frame = DeliveryFrame.below(still_handled(passed.above), event)
         frame.owner = self._owner
         context.run(_set_current, frame)
         tells = self.tells and type(event) not in RUNTIME_EVENTS

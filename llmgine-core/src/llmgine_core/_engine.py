@@ -94,6 +94,7 @@ class Engine:
         self.sessions: dict[str | None, SessionState] = {}
         self.running: set[Call] = set()
         self.streams: set[AnswerStream[Any]] = set()
+        self._carried: set[Call] = set()  # publications that are at the transport
         self._resting: list[Frame] = []  # calls of handlers that wait for idleness
         self._middleware: list[Middleware] = []
         self._taps: list[Tap] = []
@@ -134,6 +135,7 @@ class Engine:
             self._fault: Exception | None = None
             self.current_task: Callable[[], Any] = self.loop.current_task
             self._opened, self._stop_asked, self._stopped = anyio.Event(), anyio.Event(), anyio.Event()
+            self._opening = anyio.CancelScope()
             self._report = StopReport()
             self.loop.spawn(self._own)
         await self._opened.wait()
@@ -166,7 +168,7 @@ class Engine:
             if self._stalls is not None:
                 self._stalls.stop()
             self._dispatcher.discard_queues()
-            self.room.turn_away(outside_only=False)
+            self._turn_away(outside_only=False)
             for state in list(self.sessions.values()):
                 self._abandon(state)
             self._opened.set()
@@ -175,9 +177,13 @@ class Engine:
     async def _run_linked(self) -> None:
         """Run until the stop; a transport that does not open is the starter's to hear of."""
         try:
-            await self.link.open()
+            with self._opening:
+                await self.link.open()
         except Exception as error:
             self._fault = error
+            return
+        if self._opening.cancelled_caught:
+            self._fault = BusClosedError("stopped", "a start")
             return
         self._set_state("running")
         self._opened.set()
@@ -193,11 +199,11 @@ class Engine:
         self.takes_events = plain and self.link.is_direct
         self.takes_commands = plain and self.loop.interrupts_tasks
         self._heard.clear()
+        self._watched = bool(self._taps or self._expectations)  # `listens` asks for it
         self.tells_commands = self.listens(events.CommandStartedEvent) or self.listens(events.CommandResultEvent)
         self._dispatcher.tells = self.listens(events.EventHandlerStartEvent) or self.listens(
             events.EventHandlerResultEvent
         )
-        self._watched = bool(self._taps or self._expectations)
         self._hears_starts = self.listens(events.SessionStartEvent)
         self._hears_ends = self.listens(events.SessionEndEvent)
 
@@ -212,6 +218,9 @@ class Engine:
         if self.state in ("new", "stopped"):
             return StopReport()
         with anyio.CancelScope(shield=True):  # or a caller that is cancelled would leave the bus running
+            with anyio.move_on_after(drain):
+                await self._opened.wait()
+            self._opening.cancel()  # without effect on a transport that has opened
             await self._opened.wait()
         if self.state == "running":
             self._set_state("stopping")
@@ -225,7 +234,8 @@ class Engine:
 
     async def _stop(self, drain: float) -> None:
         discarded, sessions = self._discarded(), list(self.sessions.values())
-        self.room.turn_away(outside_only=True)
+        self._turn_away(outside_only=True)
+        self.link.serve_no_more()
         for expectation in list(self._expectations):
             expectation.fail(BusClosedError("stopping"))
         with anyio.move_on_after(drain):
@@ -240,6 +250,13 @@ class Engine:
         self._stop_asked.set()
         given_up = self._discarded() + self._dispatcher.pending - discarded
         self._report = StopReport(left=left, discarded=given_up, cancelled=cancelled)
+
+    def _turn_away(self, *, outside_only: bool) -> None:
+        """Send publishers away who wait for room or for the transport; those inside a handler only if asked."""
+        self.room.turn_away(outside_only=outside_only)
+        for call in list(self._carried):
+            if not outside_only or list(call.chain()) == [call]:
+                call.fail(BusClosedError(self.state))
 
     def _is_idle(self) -> bool:
         return not (self._dispatcher.pending or self.running or self.streams)
@@ -298,6 +315,8 @@ class Engine:
         header = message.header
         if header is NOTHING_SAID:
             here = current_handling.get()
+            if here is not None and here.message is message:  # which is no cause of itself
+                return False
             header = scope.header if here is None else here.derived
             if scope.id is not None and header.session_id != scope.id:
                 return False
@@ -397,7 +416,7 @@ class Engine:
     async def _see_through(self, call: Call, seconds: float | None, work: Coroutine[Any, Any, Any]) -> Any:
         # middleware is part of the command's work: a stop or an end of the session that it asks for waits for it
         frame = in_frame(call) if self._middleware else nullcontext()
-        with self._working(call, self.running, call.message):
+        with self._working(call, self.running, call.message.session_id):
             with call.bounded(seconds), frame:
                 return await work
             raise call.reply  # only a cancelled scope of our own gets here
@@ -440,9 +459,9 @@ class Engine:
         return found
 
     @contextmanager
-    def _working(self, work: W, among: set[W], command: Message) -> Generator[None]:
-        """Count something that runs for a command, and let it end with the command's session."""
-        owner = self.own(work, command.session_id)
+    def _working(self, work: W, among: set[W], session_id: str | None) -> Generator[None]:
+        """Count something that runs, and let it end with the session that it runs for."""
+        owner = self.own(work, session_id)
         among.add(work)
         try:
             yield
@@ -465,13 +484,13 @@ class Engine:
             self.admit(scope)
             self.complete(command, scope)
             if self._is_elsewhere(command) and not here_only:
-                running.enter_context(self._working(stream, self.streams, command))
+                running.enter_context(self._working(stream, self.streams, command.session_id))
                 remote = self.link.request_stream(command)
                 return Source(remote, nullcontext(), seconds_left(command, timeout), is_announced=True)
             registration = self._find(command)
             self.executed += 1
             tellers.append(CommandTeller(self.tell, self.listens, command, registration))
-            running.enter_context(self._working(stream, self.streams, command))
+            running.enter_context(self._working(stream, self.streams, command.session_id))
             tellers[0].started()
             frame = in_frame(Frame.of(self, command))
             try:
@@ -510,9 +529,9 @@ class Engine:
         if plan.is_special or gate.waiting or gate.promised or room.queued + plan.count > room.capacity:
             return False
         self._accepted += 1
-        if self._watched:
-            self._show(event)
         self._dispatcher.put(event, plan, _copy_context())
+        if self._watched:  # once it is owed: a tap may take handlers out
+            self._show(event)
         return True
 
     async def accept_in_turn(self, event: Any, ttl: float | None, scope: Scope) -> None:
@@ -574,40 +593,42 @@ class Engine:
                 if verdict.gate is None:
                     break
                 if turn is not None:
-                    turn.let_in()  # the place that this one does not take yet is the next one's
+                    self.room.left_gate(turn)  # the place that this one does not take yet is the next one's
                 turn = verdict.gate
                 if not await turn.enter(frame, verdict.count):
                     raise BusClosedError(self.state)
             if is_own and not self.link.is_direct:
                 with self.room.held(plan, event.session_id):
-                    await self.link.transport.publish(event, ttl=ttl, wait=self.room.may_wait(urgent=urgent))
-                    plan = self._still_there(plan)
+                    await self._carry(event, ttl, scope, wait=self.room.may_wait(urgent=urgent))
+                    if self.state not in ("running", "stopping"):
+                        raise BusClosedError(self.state)  # whether others get the event is not known
+                    oldest = self.room.still_short(verdict.oldest, event.session_id, plan.count)
                     self._accepted += 1
-                    self._put(event, ttl, plan, faults, verdict.newest, verdict.oldest)
-            else:
-                self._accepted += is_own
-                self._put(event, ttl, plan, faults, verdict.newest, verdict.oldest, is_own=is_own)
-            return bool(plan.count or faults)
+                    return self._put(event, ttl, plan, faults, verdict.newest, oldest)
+            self._accepted += is_own
+            return self._put(event, ttl, plan, faults, verdict.newest, verdict.oldest, is_own=is_own)
         finally:
             self.room.let_in()  # refused, or matched by nobody: its room is the next one's
             if turn is not None:
-                turn.let_in()
+                self.room.left_gate(turn)
+
+    async def _carry(self, event: Event, ttl: float | None, scope: Scope, *, wait: bool) -> None:
+        """Have the transport take an event; a stop, or the end of the session that publishes it, does not wait for it.
+
+        Raises:
+            BusClosedError: the bus stops; whether others get the event is not known.
+            SessionClosedError: the session ends; nor is it then.
+        """
+        call = Call.of(self, event)
+        with self._working(call, self._carried, scope.id):
+            with call.bounded(None):
+                return await self.link.transport.publish(event, ttl=ttl, wait=wait)
+            raise call.reply
 
     def _plan(self, event: Event, group: Subscription | None) -> Plan:
         if group is None:
             return self.registry.plan(type(event), event.session_id)
         return Plan((group,) if group.alive else (), is_shared=True)
-
-    def _still_there(self, plan: Plan) -> Plan:
-        """Who of the plan is still registered, after the transport has taken the event.
-
-        Raises:
-            BusClosedError: the bus has stopped meanwhile; whether others get the event is not known.
-        """
-        if self.state not in ("running", "stopping"):
-            raise BusClosedError(self.state)
-        kept = tuple(s for s in plan.subscriptions if s.alive)
-        return plan if len(kept) == plan.count else Plan(kept, is_shared=plan.is_shared)
 
     def _sieve(self, plan: Plan, event: Event) -> tuple[Plan, dict[Subscription, Exception]]:
         """Who takes the event after the filters; and whose filter failed on it, which is a failed delivery."""
@@ -633,15 +654,19 @@ class Engine:
         oldest: Sequence[tuple[Subscription, bool]] = (),
         *,
         is_own: bool = True,
-    ) -> None:
+    ) -> bool:
+        """Owe an event that is accepted; whether anybody is owed it."""
         if self._watched and is_own:
             self._show(event)
         elif self._watched:  # the taps of the bus that published it have seen it
             self._offer(event)
+        # a tap, a filter, or whoever ran while the transport took the event, may have taken handlers out
+        plan = _still_there(plan)
+        faults = {subscription: error for subscription, error in faults.items() if subscription.alive}
         for subscription, error in faults.items():
             self._dispatcher.fail(subscription, event, error)
-        losers = [*newest]
-        for subscription, own_lane in oldest:
+        losers = [s for s in newest if s.alive]
+        for subscription, own_lane in [(s, own_lane) for s, own_lane in oldest if s.alive]:
             if not self._dispatcher.drop_oldest(subscription, event.session_id, own_lane=own_lane):
                 losers.append(subscription)
         for subscription in losers:
@@ -652,6 +677,7 @@ class Engine:
             plan = Plan(kept, expires=expires, is_shared=plan.is_shared)
         if plan.count or not (faults or losers):
             self._dispatcher.put(event, plan, _copy_context())
+        return bool(plan.count or faults or losers)
 
     def publish_from_thread(self, event: Event, ttl: float | None, scope: Scope) -> None:
         """Publish from a thread outside the event loop; returns when the event is accepted."""
@@ -684,9 +710,9 @@ class Engine:
             self.emit(event)
             return
         self._emitted += 1
+        self._dispatcher.put(event, plan, _copy_context())
         if self._watched:
             self._show(event)
-        self._dispatcher.put(event, plan, _copy_context())
 
     def _emit_here(self, event: Event) -> None:
         plan, faults = self._sieve(self.registry.plan(type(event), event.session_id), event)
@@ -939,6 +965,12 @@ async def _call_middleware(
     middleware: Middleware, call_next: Callable[[Message], Awaitable[Any]], message: Message
 ) -> Any:
     return await middleware(message, call_next)
+
+
+def _still_there(plan: Plan) -> Plan:
+    """Who of the plan is still registered."""
+    kept = tuple(s for s in plan.subscriptions if s.alive)
+    return plan if len(kept) == plan.count else Plan(kept, is_shared=plan.is_shared)
 
 
 def _refuse_foreign(message: Message, session_id: str) -> None:

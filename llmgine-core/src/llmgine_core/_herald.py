@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -56,7 +57,7 @@ class Herald:
         letters: DeadLetters,
     ) -> None:
         self._emit, self._listens, self._spawn, self._letters = emit, listens, spawn, letters
-        self._told_at: dict[Subscription, float] = {}
+        self._told_at: weakref.WeakKeyDictionary[Subscription, float] = weakref.WeakKeyDictionary()
         self._untold: dict[Subscription, tuple[Event, str, int]] = {}
 
     def failed(self, subscription: Subscription, event: Event, attempts: int, error: BaseException) -> None:
@@ -92,15 +93,20 @@ class Herald:
         self._untold[subscription] = event, reason, count
         if waits:
             return
-        if time.monotonic() >= self._told_at.get(subscription, float("-inf")) + _INTERVAL:
+        if not self._too_early(subscription):
             self._tell_drops(subscription)
         else:
             self._spawn(self._tell_later, subscription)
 
     async def _tell_later(self, subscription: Subscription) -> None:
-        await anyio.sleep(max(0.0, self._told_at[subscription] + _INTERVAL - time.monotonic()))
+        await anyio.sleep(self._too_early(subscription))
         if subscription in self._untold:
             self._tell_drops(subscription)
+
+    def _too_early(self, subscription: Subscription) -> float:
+        """Seconds until drops of this subscription may be told again."""
+        told_at = self._told_at.get(subscription, float("-inf"))
+        return max(0.0, told_at + _INTERVAL - time.monotonic())
 
     def tell_all(self) -> None:
         """Say now what waits to be said."""
@@ -111,8 +117,6 @@ class Herald:
     def _tell_drops(self, subscription: Subscription) -> None:
         event, reason, count = self._untold.pop(subscription)
         self._told_at[subscription] = time.monotonic()
-        if not subscription.alive:
-            self._told_at.pop(subscription)
         _logger.warning("%s: %s lost %d event(s), lastly %s", reason, subscription.name, count, event.type_name)
         if not isinstance(event, _NEVER_ANNOUNCED) and self._listens(events.EventDroppedEvent):
             # the announcement may find no room either: taps still see it

@@ -12,7 +12,7 @@ import anyio
 
 from llmgine_core._registry import Subscription, handler_name
 from llmgine_core._transport import InMemoryTransport
-from llmgine_core.contracts import Event, Message
+from llmgine_core.contracts import Event, Message, current_handling
 from llmgine_core.errors import HandlerNotFoundError
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Link:
         self.is_direct: bool = type(transport) is InMemoryTransport
         self.received: int = 0
         self.deduplicated: int = 0
-        self._is_open = False
+        self._is_open = self._serves = False
         self._seen: _Window[bool] = _Window()
         self._taken: dict[str, _Window[_Receipt]] = {}  # by group
 
@@ -112,18 +112,28 @@ class Link:
         """Open the transport, and tell it what the bus has handlers for."""
         registry = self._engine.registry
         self._context = contextvars.copy_context()
+        self._context.run(current_handling.set, None)  # what comes has its cause elsewhere, whoever starts the bus
         await self.transport.open(self)
-        self._is_open = True
+        self._is_open = self._serves = True
         for command_type in registry.bus.commands:
             self.serve(command_type)
         for group in registry.shared_groups():
             self.join(group)
 
+    def serve_no_more(self) -> None:
+        """The bus is about to stop: others may still answer what it would refuse."""
+        try:
+            for command_type in self._engine.registry.bus.commands:
+                self.unserve(command_type)
+        except Exception:
+            _logger.exception("the transport %s failed to unserve", type(self.transport).__name__)
+        self._serves = False
+
     async def close(self) -> None:
         """Close the transport, if it is open."""
         if not self._is_open:
             return
-        self._is_open = False
+        self._is_open = self._serves = False
         with anyio.move_on_after(_CLOSING, shield=True) as patience:
             try:
                 await self.transport.close()
@@ -136,12 +146,12 @@ class Link:
 
     def serve(self, command_type: type[Message]) -> None:
         """The bus answers commands of this type."""
-        if self._is_open:
+        if self._serves:
             self.transport.serve(command_type)
 
     def unserve(self, command_type: type[Message]) -> None:
         """It does no more."""
-        if self._is_open:
+        if self._serves:
             self.transport.unserve(command_type)
 
     def join(self, group: Subscription) -> None:

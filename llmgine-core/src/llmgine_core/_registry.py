@@ -183,6 +183,7 @@ class Subscription:
     """
 
     __slots__ = (
+        "__weakref__",
         "_name",
         "_registry",
         "_serial",

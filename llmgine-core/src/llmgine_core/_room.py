@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
 import anyio
@@ -38,20 +38,28 @@ class Gate:
     Args:
         capacity: how many places there are.
         taken: how many are taken.
+        lane: whose places they are, if not the bus's: a subscription and a session.
 
     Attributes:
+        lane: the same.
         waiting: who waits.
         promised: places of those whose turn has come and who have not taken them yet.
     """
 
-    def __init__(self, capacity: int, taken: Callable[[], int]) -> None:
+    def __init__(
+        self, capacity: int, taken: Callable[[], int], lane: tuple[Subscription, str | None] | None = None
+    ) -> None:
         self._capacity, self._taken = capacity, taken
+        self.lane: tuple[Subscription, str | None] | None = lane
         self.waiting: deque[Turn] = deque()
         self.promised: int = 0
 
-    def has_room(self, count: int) -> bool:
-        """Whether so many places are free; what needs more than there are is let in when nothing else waits."""
-        taken = self._taken() + self.promised
+    def has_room(self, count: int, *, held: int = 0) -> bool:
+        """Whether so many places are free, or `held` already for whoever asks.
+
+        What needs more than there are is let in when nothing else waits.
+        """
+        taken = self._taken() + self.promised - held
         return not taken or taken + count <= self._capacity
 
     async def enter(self, frame: Frame | None, count: int) -> bool:
@@ -197,10 +205,11 @@ class Room:
         """Wait for a full lane first: a place on the bus that waits for a lane would be lost to others."""
         for subscription, lane_is_full in full:
             if lane_is_full:
-                gate = self._lane_gates.get((subscription, session_id))
+                lane = subscription, session_id
+                gate = self._lane_gates.get(lane)
                 if gate is None:
-                    gate = Gate(_capacity(subscription), functools.partial(_waiting, subscription, session_id))
-                    self._lane_gates[subscription, session_id] = gate
+                    gate = Gate(_capacity(subscription), functools.partial(_waiting, *lane), lane)
+                    self._lane_gates[lane] = gate
                 return Verdict(gate, 1)
         return Verdict(self.gate, count)
 
@@ -228,6 +237,14 @@ class Room:
             for subscription in bounded:
                 self.left_lane(subscription, session_id)
 
+    def still_short(
+        self, oldest: Sequence[tuple[Subscription, bool]], session_id: str | None, count: int
+    ) -> list[tuple[Subscription, bool]]:
+        """Of the subscriptions that were to lose an older event for one that is held, those that still have no room."""
+        is_full = not self.gate.has_room(count, held=count)
+        lanes = [(s, s.waiting is not None and _waiting(s, session_id) > _capacity(s)) for s, _ in oldest]
+        return [(subscription, lane_is_full) for subscription, lane_is_full in lanes if lane_is_full or is_full]
+
     def let_in(self) -> None:
         """Give their turn to those who wait at the bus's gate, as far as there is room."""
         self.gate.let_in()
@@ -247,9 +264,14 @@ class Room:
             del waiting[session_id]
         gate = self._lane_gates.get((subscription, session_id))
         if gate is not None:
-            gate.let_in()
-            if not gate.waiting and not gate.promised:
-                del self._lane_gates[subscription, session_id]
+            self.left_gate(gate)
+
+    def left_gate(self, gate: Gate) -> None:
+        """Let the next in at a gate, and forget the gate of a lane at which nobody waits any more."""
+        gate.let_in()
+        is_used = gate.waiting or gate.promised
+        if gate.lane is not None and not is_used and self._lane_gates.get(gate.lane) is gate:
+            del self._lane_gates[gate.lane]
 
     def leave_lanes(self, subscription: Subscription) -> None:
         """Let on who waits for room in the lanes of a subscription that is gone: they need none there any more."""

@@ -374,6 +374,8 @@ class Transport(Protocol):
     async def open(self, endpoint: Endpoint) -> None:
         """Begin to carry for this bus; `serve` and `join` are called for what it has registered.
 
+        A stop that has waited too long for it cancels it.
+
         Raises:
             Exception: it cannot; the bus does not start, and whoever starts it gets the error.
         """
@@ -385,6 +387,8 @@ class Transport(Protocol):
 
     async def publish(self, event: Event, *, ttl: float | None, wait: bool) -> None:
         """Carry an event to the other buses and to the groups; returns when it is as safe as the durability says.
+
+        Cancelled by a stop of the bus, and by the end of the session through which the event is published.
 
         Args:
             event: the event.

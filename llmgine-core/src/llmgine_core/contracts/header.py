@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from time import time_ns
 from types import MappingProxyType, MemberDescriptorType
-from typing import TYPE_CHECKING, Any, Self, SupportsIndex, cast
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
 import attrs
 
@@ -131,8 +131,10 @@ _HEADER_FIELDS = frozenset(a.name for a in attrs.fields(Header)) - {"unknown"}  
 RESERVED = _HEADER_FIELDS | {"id", "timestamp", "header", "with_header"}
 """Names that a message's own fields cannot have."""
 
-_MORE_IN_INIT = ("__attrs_pre_init__", "__attrs_post_init__", "_attrs_cached_hash")
+_CACHED_HASH = "_attrs_cached_hash"
+_MORE_IN_INIT = ("__attrs_pre_init__", "__attrs_post_init__", _CACHED_HASH)
 _mint_lock = threading.Lock()
+_CYCLE = (1 << 48) * 1_000_000  # nanoseconds that 48 bits of milliseconds tell apart: a stamp before 1970 is one, too
 
 
 _VARIANT = {digit: "89ab"[number & 3] for number, digit in enumerate("0123456789abcdef")}
@@ -149,9 +151,12 @@ def _make_numbers() -> Iterator[str]:
 
 
 def _renew_numbers() -> None:
-    """Begin anew in a child process, which would repeat its parent's numbers."""
-    global _numbers  # noqa: PLW0603 - where the process forks, there is nobody to pass it to
-    _numbers = _make_numbers()
+    """Begin anew in a child process, which would repeat its parent's numbers.
+
+    A thread of the parent may hold the lock; in the child there is nobody to let it go.
+    """
+    global _numbers, _mint_lock
+    _numbers, _mint_lock = _make_numbers(), threading.Lock()
 
 
 _numbers = _make_numbers()
@@ -186,8 +191,12 @@ class State:
                 set_header(self, NOTHING_SAID)
                 return NOTHING_SAID
             if name == "_id":
-                _set_id(self, now := time_ns())
-                return now
+                with _mint_lock:  # another thread may have set it meanwhile, and minted the id
+                    try:
+                        return _get_id(self)
+                    except AttributeError:
+                        _set_id(self, now := time_ns())
+                        return now
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
     def with_header(self, header: Header) -> Self:
@@ -197,21 +206,22 @@ class State:
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         """A copy, and what comes out of a pickle, is the same message: its header goes along."""
-        _mint(self)
-        values = {field.name: getattr(self, field.name) for field in attrs.fields(cast("Any", type(self)))}
-        slots = {name: getattr(self, name) for name in _SLOTS if hasattr(self, name)}
-        return _rebuilt, (type(self), {**values, **getattr(self, "__dict__", {})}, slots)
+        if type(self._id) is int:
+            _mint(self)
+        slots = {name for kind in type(self).__mro__ for name in kind.__dict__.get("__slots__", ())} - _NO_VALUES
+        values = {name: getattr(self, name) for name in slots if hasattr(self, name)} | getattr(self, "__dict__", {})
+        if _CACHED_HASH in values:  # of another process, words have other hashes
+            values[_CACHED_HASH] = None
+        return _rebuilt, (type(self), values)
 
 
-_SLOTS = ("_id", "_stamp", "header")
+_NO_VALUES = {"__weakref__", "__dict__"}
 
 
-def _rebuilt(cls: type[State], values: dict[str, Any], slots: dict[str, Any]) -> State:
+def _rebuilt(cls: type[State], values: dict[str, Any]) -> State:
     message = cls.__new__(cls)
     for name, value in values.items():
         object.__setattr__(message, name, value)  # the classes are frozen
-    for name, value in slots.items():
-        State.__dict__[name].__set__(message, value)
     return message
 
 
@@ -265,6 +275,7 @@ else:
 
 # The stamp is written through the slots' descriptors, since the classes are frozen.
 _set_stamp = State.__dict__["_stamp"].__set__
+_get_id = State.__dict__["_id"].__get__
 _set_id = State.__dict__["_id"].__set__
 set_header: Callable[[State, Header], None] = State.__dict__["header"].__set__
 """Write a message's header in place; the bus does, when the message enters it."""
@@ -376,7 +387,7 @@ def _mint(message: Any) -> str:
         stamp: Any = message._id
         if type(stamp) is str:
             return stamp
-        millis, rest = divmod(stamp, 1_000_000)
+        millis, rest = divmod(stamp % _CYCLE, 1_000_000)
         random = next(_numbers)
         id_ = f"{millis:012x}7{(rest << 12) // 1_000_000:03x}{_VARIANT[random[0]]}{random[1:16]}"
         _set_stamp(message, stamp)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, cast
@@ -129,7 +129,8 @@ def _read_header(fields: Mapping[str, Any]) -> dict[str, Any]:
 def _read_time(text: object, path: str) -> datetime:
     try:
         time = datetime.fromisoformat(cast("str", text))
-    except (TypeError, ValueError) as error:
+        time.astimezone(UTC)  # at either end of the calendar there may be no such time
+    except (TypeError, ValueError, OverflowError) as error:
         raise SerializationError(f"not a date and time in ISO 8601: {text!r}", path) from error
     if time.tzinfo is None:
         raise SerializationError(f"a date and time without a time zone: {text!r}", path)

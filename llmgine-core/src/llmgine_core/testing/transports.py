@@ -21,6 +21,7 @@ from llmgine_core.errors import (
     DuplicateHandlerError,
     HandlerNotFoundError,
     QueueFullError,
+    SerializationError,
 )
 from llmgine_core.serialization import dumps, dumps_answer, dumps_error, loads, loads_answer, loads_error
 
@@ -160,8 +161,13 @@ class _Parcel:
     copies: int
     expires: float | None
 
-    def open(self) -> Event:
-        return cast("Event", loads(self.text))
+    def open(self) -> Event | None:
+        """A copy of the event; None, and a line in the log, if what was written cannot be read."""
+        try:
+            return cast("Event", loads(self.text))
+        except SerializationError:
+            _logger.exception("%s is let go, since it cannot be read", self.event.type_name)
+            return None
 
     @property
     def ttl(self) -> float | None:
@@ -199,8 +205,10 @@ class _Group:
             self._acknowledge(parcel, is_done=is_done)
 
     async def _take(self, parcel: _Parcel, member: _Connection) -> bool:
+        if (event := parcel.open()) is None:
+            return True  # nor could anybody else read it
         try:
-            return await member.endpoint.take(parcel.open(), self.name, ttl=parcel.ttl)
+            return await member.endpoint.take(event, self.name, ttl=parcel.ttl)
         except BusClosedError:  # it stops, and will say so itself
             self.remove(member)
         return False
@@ -301,8 +309,10 @@ class _Connection:
 
     async def _receive(self, parcel: _Parcel) -> None:
         for _ in range(parcel.copies):
+            if (event := parcel.open()) is None:
+                return
             try:
-                await self.endpoint.receive(parcel.open(), ttl=parcel.ttl)
+                await self.endpoint.receive(event, ttl=parcel.ttl)
             except BusClosedError:
                 _logger.warning("%s came to a bus that stops", parcel.event.type_name)
 
@@ -331,9 +341,10 @@ class _Connection:
 
     async def request(self, command: Message) -> Any:
         async with self._ask(command, _Request.answer) as request:
-            async for answer in request:
-                return answer
-            raise BusClosedError("gone")
+            try:
+                return await request.read()
+            except anyio.EndOfStream:
+                raise BusClosedError("gone") from None
 
     @asynccontextmanager
     async def request_stream(self, command: Message) -> AsyncGenerator[AsyncIterator[Any]]:
@@ -374,7 +385,7 @@ class _Request:
         try:
             with self._scope:
                 await how(self, server)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a handler that wants to leave does not take its bus along
             self._error = dumps_error(error)
         finally:
             self._send.close()
@@ -401,13 +412,25 @@ class _Request:
 
     async def __anext__(self) -> Any:
         try:
+            return await self.read()
+        except anyio.EndOfStream:
+            raise StopAsyncIteration from None
+
+    async def read(self) -> Any:
+        """The next answer.
+
+        Raises:
+            EndOfStream: there is none.
+            Exception: whatever the handler raised, a StopAsyncIteration among it.
+        """
+        try:
             return loads_answer(await self._texts.receive(), self._type)
         except anyio.EndOfStream:
             if self._error is not None:
                 raise loads_error(self._error) from None
             if self._is_lost:
                 raise BusClosedError("gone") from None
-            raise StopAsyncIteration from None
+            raise
 
     async def end(self) -> None:
         """Stop what is still being answered, and wait for its end, unless the server is gone."""
