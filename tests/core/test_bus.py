@@ -1389,7 +1389,7 @@ async def test_a_stream_whose_handler_cannot_be_called_leaves_nothing_open() -> 
         with pytest.raises(TypeError, match="more"):
             async with bus.stream(Count()):
                 raise AssertionError("never reached")
-        assert not bus._engine.streams
+        assert not bus._engine.answering.streams
         assert [e.outcome for e in told.seen] == [Outcome.ERROR]
 
 

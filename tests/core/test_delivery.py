@@ -449,7 +449,7 @@ async def test_lanes_and_counts_are_gone_when_nothing_is_pending(caplog: pytest.
                 session.register_event_handler(Said, lambda event: None)
                 await session.publish(Said())
         await bus.wait_idle()
-        dispatcher: Any = bus._engine._dispatcher
+        dispatcher: Any = bus._engine.dispatcher
         await anyio.wait_all_tasks_blocked()
         assert dispatcher._lanes == set()
         assert not dispatcher._ingress

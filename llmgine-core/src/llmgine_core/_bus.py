@@ -169,7 +169,7 @@ class MessageBus(Verbs):
 
     def emit(self, event: Event) -> None:
         """Publish without waiting or failing, from any thread: for telemetry. What finds no room is counted."""
-        self._engine.emit(event)
+        self._engine.acceptance.emit(event)
 
     def publish_from_thread(self, event: Event, *, ttl: float | None = None) -> None:
         """`publish` for a thread outside the event loop; returns when the event is accepted.
@@ -184,7 +184,7 @@ class MessageBus(Verbs):
             TypeError: `event` is no `Event`.
             QueueFullError: there is no room, and the policy of a subscription is `raise`.
         """
-        self._engine.publish_from_thread(event, ttl, self._scope)
+        self._engine.acceptance.publish_from_thread(event, ttl, self._scope)
 
     # looking
 

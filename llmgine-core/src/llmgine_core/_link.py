@@ -218,7 +218,7 @@ class Link:
             return
         self._seen.add(event.id, True)
         try:
-            await self._engine.place(event, ttl, self._engine.registry.bus, is_own=False)
+            await self._engine.acceptance.place(event, ttl, self._engine.registry.bus, is_own=False)
         except BaseException:  # it is not taken, and may come again
             self._seen.forget(event.id)
             raise
@@ -243,7 +243,9 @@ class Link:
         assert group.receipts is not None
         group.receipts[event.id] = receipt.settle
         try:
-            is_owed = await self._engine.place(event, ttl, self._engine.registry.bus, is_own=False, group=group)
+            is_owed = await self._engine.acceptance.place(
+                event, ttl, self._engine.registry.bus, is_own=False, group=group
+            )
         except BaseException:
             group.receipts.pop(event.id, None)
             receipt.settle("discarded")
@@ -255,11 +257,11 @@ class Link:
     async def answer(self, command: Message) -> Any:
         """Have the handler here answer another bus's command."""
         await self._engine.opened()
-        return await self._engine.answer(command)
+        return await self._engine.answering.answer(command)
 
     def answer_stream(self, command: Message) -> AbstractAsyncContextManager[AsyncIterator[Any]]:
         """Have the handler here answer another bus's command with a stream."""
-        return self._engine.stream(command, None, self._engine.registry.bus, here_only=True)
+        return self._engine.answering.stream(command, None, self._engine.registry.bus, here_only=True)
 
 
 def _is_about(error: HandlerNotFoundError, command: Message) -> bool:

@@ -17,7 +17,7 @@ from llmgine_core.events import SessionEndEvent
 if TYPE_CHECKING:
     from llmgine_core._registry import CommandHandler, Plan, Subscription
 
-__all__ = ["Scope", "SessionState", "Work"]
+__all__ = ["Scope", "SessionState", "Work", "refuse_foreign"]
 
 
 class Work(Protocol):
@@ -140,3 +140,17 @@ class SessionState(Scope):
 
     def __repr__(self) -> str:
         return f"<session {self.id!r}, {self.phase}>"
+
+
+def refuse_foreign(message: Message, session_id: str) -> None:
+    """Refuse a message that belongs to another session than the one that sends it.
+
+    Raises:
+        ValueError: it does.
+    """
+    given = message.header.session_id
+    if given not in (None, session_id):
+        raise ValueError(
+            f"{type(message).__name__} belongs to session {given!r} and cannot be sent through "
+            f"session {session_id!r}; send it through the bus"
+        )

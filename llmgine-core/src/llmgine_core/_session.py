@@ -9,7 +9,8 @@ from typing import Any, Self
 
 import anyio
 
-from llmgine_core._engine import Engine, background_of, log_errors
+from llmgine_core._engine import Engine
+from llmgine_core._keeper import background_of, log_errors
 from llmgine_core._loop import is_cancellation
 from llmgine_core._scopes import SessionState
 from llmgine_core._verbs import Verbs
@@ -58,8 +59,8 @@ class BusSession(Verbs):
         engine, mine = self._engine, self._scope
         if engine.state != "running":
             engine.admit(engine.registry.bus)
-        if (state := engine.sessions.get(mine.id)) is None:
-            engine.open_session(mine)
+        if (state := engine.keeper.sessions.get(mine.id)) is None:
+            engine.keeper.open_session(mine)
         elif not self._join:
             raise SessionExistsError(self.id)
         elif not state.is_open:
@@ -78,10 +79,10 @@ class BusSession(Verbs):
             return
         self._has_left = True
         state.members -= 1
-        if state.members > 0 or (error is None and self._engine.end_at_once(state)):
+        if state.members > 0 or (error is None and self._engine.keeper.end_at_once(state)):
             return
         try:
-            if error is None and await self._engine.end_quietly(state):
+            if error is None and await self._engine.keeper.end_quietly(state):
                 return
         except BaseException:  # cancelled on the way: the end itself is not for the caller to stop
             await self._close(error)
@@ -101,8 +102,8 @@ class BusSession(Verbs):
 
     async def _close(self, error: BaseException | None) -> None:
         engine, state = self._engine, self._scope
-        engine.close_soon(state, error)
-        if not engine.is_inside(state):
+        engine.keeper.close_soon(state, error)
+        if not engine.keeper.is_inside(state):
             with anyio.CancelScope(shield=True):
                 await state.wait_ended()
 

@@ -133,27 +133,27 @@ class Verbs:
         engine, scope, kind = self._engine, self._scope, type(command)
         registration = scope.commands.get(kind) or engine.bus_commands.get(kind)
         if registration is None or not registration.is_plain or timeout is not None or not engine.takes_commands:
-            return await engine.execute(command, timeout, scope)  # type: ignore[no-any-return]
+            return await engine.answering.execute(command, timeout, scope)  # type: ignore[no-any-return]
         above = current_handling.get()
         if above is None and command.header is NOTHING_SAID and scope.is_open:
             set_header(command, scope.known_header or scope.header)
             session_id = scope.id
         else:
-            registration = engine.find_at_once(command, scope)
+            registration = engine.answering.find_at_once(command, scope)
             if registration is None:
-                return await engine.execute(command, timeout, scope)  # type: ignore[no-any-return]
+                return await engine.answering.execute(command, timeout, scope)  # type: ignore[no-any-return]
             session_id = command.header.session_id
         call = Call()
         call.message, call.owner, call.task = command, engine, engine.current_task()
         if above is not None:
             call.above = above
-        session = None if session_id is None else engine.own(call, session_id)
+        session = None if session_id is None else engine.answering.own(call, session_id)
         token = current_handling.set(call)
-        engine.executed += 1
-        engine.running.add(call)
+        engine.answering.executed += 1
+        engine.answering.running.add(call)
         try:
             if engine.tells_commands:
-                return await engine.tell_of(call, registration)  # type: ignore[no-any-return]
+                return await engine.answering.tell_of(call, registration)  # type: ignore[no-any-return]
             return await registration.handler(command)  # type: ignore[no-any-return]
         except BaseException as error:
             if (refusal := call.refused(error)) is not None:
@@ -162,7 +162,7 @@ class Verbs:
         finally:
             current_handling.reset(token)
             call.over = True
-            engine.running.discard(call)
+            engine.answering.running.discard(call)
             if above is not None or session is not None or call.refusal is not None:
                 call.leave(session)
             if engine.idle.waiting:
@@ -186,7 +186,7 @@ class Verbs:
             Exception: while iterating: whatever the handler raises, unchanged.
         """
         self._check_scope()
-        return self._engine.stream(command, timeout, self._scope)
+        return self._engine.answering.stream(command, timeout, self._scope)
 
     # events
 
@@ -206,8 +206,8 @@ class Verbs:
             QueueFullError: there is no room, and the policy of a subscription is `raise`; or inside an event handler,
                 when the reserve is used up too.
         """
-        if ttl is not None or not self._engine.accept_at_once(event, self._scope):
-            await self._engine.accept_in_turn(event, ttl, self._scope)
+        if ttl is not None or not self._engine.acceptance.accept_at_once(event, self._scope):
+            await self._engine.acceptance.accept_in_turn(event, ttl, self._scope)
 
     def expect(
         self, event_type: type[E], *, where: Callable[[E], bool] | None = None, timeout: float | None = None

@@ -142,7 +142,7 @@ class WaitsForTheSessionItIsIn(OtherSessions):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        spoil(self._engine, is_inside=lambda state: False)
+        spoil(self._engine.keeper, is_inside=lambda state: False)
 
 
 @breaks("REENTRANT-7")
@@ -161,7 +161,7 @@ class WaitsForItsOwnIdleness(MessageBus):
 
 class ClosesLater(BusSession):
     async def aclose(self) -> None:
-        self._engine.close_soon(self._scope, None)
+        self._engine.keeper.close_soon(self._scope, None)
 
 
 @breaks("REENTRANT-11", "SESSION-20")

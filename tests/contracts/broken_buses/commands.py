@@ -198,8 +198,8 @@ class Meddles(MessageBus):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.above = self._engine.emit
-        spoil(self._engine, emit=self.say, tell=self.say)
+        self.above = self._engine.acceptance.emit
+        spoil(self._engine.acceptance, emit=self.say, tell=self.say)
 
     def say(self, event: Event) -> None:
         raise NotImplementedError
@@ -343,7 +343,7 @@ class ForgetsReaders(MessageBus):
 class PutsTheFirstMiddlewareInside(MessageBus):
     def add_middleware(self, middleware: Any) -> None:
         super().add_middleware(middleware)
-        self._engine._middleware.insert(0, self._engine._middleware.pop())
+        self._engine.middleware.insert(0, self._engine.middleware.pop())
 
 
 @breaks("MIDDLEWARE-2")

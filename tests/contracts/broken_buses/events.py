@@ -251,12 +251,12 @@ class KnowsNoGroups(MessageBus):
 class ForgetsContexts(MessageBus):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        above = self._engine._dispatcher.put
+        above = self._engine.dispatcher.put
 
         def put(event: Any, plan: Plan, context: contextvars.Context) -> None:
             above(event, plan, contextvars.Context())
 
-        spoil(self._engine._dispatcher, put=put)
+        spoil(self._engine.dispatcher, put=put)
 
 
 @breaks("CONTEXT-2")
@@ -293,8 +293,8 @@ class MeddlesWithFailures(MessageBus):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.above = self._engine._herald.failed
-        spoil(self._engine._herald, failed=self.failed)
+        self.above = self._engine.herald.failed
+        spoil(self._engine.herald, failed=self.failed)
 
     def failed(self, subscription: Any, event: Any, attempts: int, error: BaseException) -> None:
         raise NotImplementedError
@@ -331,7 +331,7 @@ class DiesOfHandlersThatLeave(WrapsHandlers):
 class TellsNoStarts(MessageBus):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        spoil(self._engine._herald, started=lambda subscription, event: None)
+        spoil(self._engine.herald, started=lambda subscription, event: None)
 
 
 @breaks("FAILURE-5")
@@ -377,18 +377,18 @@ class LeavesCoroutinesUndone(WrapsHandlers):
 class HidesDrops(MessageBus):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        spoil(self._engine._herald, dropped=lambda subscription, event, reason: None)
+        spoil(self._engine.herald, dropped=lambda subscription, event, reason: None)
 
 
 @breaks("BOUND-12")
 class TellsOfDropsOfDrops(MessageBus):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        above = self._engine._herald.dropped
+        above = self._engine.herald.dropped
 
         def dropped(subscription: Any, event: Any, reason: str) -> None:
             above(subscription, event, reason)
             if isinstance(event, EventDroppedEvent):
-                self._engine._show(EventDroppedEvent(event.type_name, subscription.name, reason, 1))
+                self._engine.show(EventDroppedEvent(event.type_name, subscription.name, reason, 1))
 
-        spoil(self._engine._herald, dropped=dropped)
+        spoil(self._engine.herald, dropped=dropped)

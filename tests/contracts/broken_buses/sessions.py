@@ -75,7 +75,7 @@ class HidesBeginnings(Meddles):
 class EndsUnheardByItsOwn(Meddles):
     def say(self, event: Any) -> None:
         if isinstance(event, SessionEndEvent):
-            self._engine.registry.seal(self._engine.sessions[str(event.session_id)])
+            self._engine.registry.seal(self._engine.keeper.sessions[str(event.session_id)])
         self.above(event)
 
 
@@ -103,7 +103,7 @@ class DrainsNoSession(MessageBus):
 class LeavesHandlersOfSessionsRunning(MessageBus):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        spoil(self._engine._dispatcher, cancel_scope=lambda subscriptions: None)
+        spoil(self._engine.dispatcher, cancel_scope=lambda subscriptions: None)
 
 
 class SwallowsWork(BusSession):
@@ -181,13 +181,13 @@ class LetsTheDyingBeJoined(OtherSessions):
 class TakesWorkWhileItCloses(MessageBus):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        above = self._engine.close_soon
+        above = self._engine.keeper.close_soon
 
         def close_soon(state: Any, error: Any) -> None:
             above(state, error)
             state.is_open = True
 
-        spoil(self._engine, close_soon=close_soon)
+        spoil(self._engine.keeper, close_soon=close_soon)
 
 
 @breaks("SESSION-19", "SESSION-22")
@@ -199,7 +199,7 @@ class AdmitsAnybody(MessageBus):
 
 class ClosesIfItIsTheLast(BusSession):
     async def aclose(self) -> None:
-        if list(self._engine.sessions)[-1] == self.id:
+        if list(self._engine.keeper.sessions)[-1] == self.id:
             await super().aclose()
 
 
@@ -215,7 +215,7 @@ class ClosesTheLastFirst(OtherSessions):
 class OwnsNothing(MessageBus):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        spoil(self._engine, own=lambda work, session_id: None)
+        spoil(self._engine.answering, own=lambda work, session_id: None)
 
 
 @breaks("OWNED-3")

@@ -64,7 +64,7 @@ class ReportsNothing(MessageBus):
 @breaks("STOP-10")
 class ForgetsWhoExpects(MessageBus):
     async def stop(self, *, drain: float = 10.0) -> StopReport:
-        self._engine._expectations.clear()
+        self._engine.expectations.clear()
         return await super().stop(drain=drain)
 
 
@@ -87,14 +87,14 @@ class DrainsOnlyWhenAllIsWell(MessageBus):
 class KeepsSessionsWhenItsLoopEnds(MessageBus):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        spoil(self._engine, _abandon=lambda state: None)
+        spoil(self._engine.keeper, abandon=lambda state: None)
 
 
 @breaks("STOP-15")
 class AbandonsSessions(MessageBus):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        spoil(self._engine, close_soon=lambda state, error: None)
+        spoil(self._engine.keeper, close_soon=lambda state, error: None)
 
     async def stop(self, *, drain: float = 10.0) -> StopReport:
         return await super().stop(drain=min(drain, 0.1))

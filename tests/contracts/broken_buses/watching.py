@@ -67,7 +67,7 @@ class SuffersFromTaps(MessageBus):
             for tap in engine._taps:
                 tap.function(event)
 
-        spoil(engine, _show=show)
+        spoil(engine, show=show)
 
 
 @breaks("IDLE-1")
