@@ -32,7 +32,8 @@ tree: Any = importlib.import_module("parso.python.tree")
 ROOT = Path(__file__).parents[2]
 SOURCE = Path("llmgine-core/src/llmgine_core")
 BUS = (
-    *("_calls", "_delivery", "_engine", "_frames", "_herald", "_letters", "_link", "_registry"),
+    *("_acceptance", "_answering", "_calls", "_delivery", "_engine", "_frames", "_handlers", "_herald"),
+    *("_keeper", "_letters", "_link", "_registry", "_subscriptions"),
     *("_room", "_scopes", "_session", "_stream", "_transport", "_verbs", "_watchers"),
 )
 TESTS = ("test_bounds", "test_bus", "test_delivery", "test_session", "test_transport")

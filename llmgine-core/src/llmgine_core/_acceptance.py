@@ -12,8 +12,8 @@ import attrs
 
 from llmgine_core._calls import Call
 from llmgine_core._frames import is_below_delivery
-from llmgine_core._registry import Plan, Subscription
 from llmgine_core._scopes import Scope, refuse_foreign
+from llmgine_core._subscriptions import Plan, Subscription
 from llmgine_core.contracts import Event, current_handling
 from llmgine_core.contracts.header import NOTHING_SAID, set_header
 from llmgine_core.errors import BusClosedError, QueueFullError

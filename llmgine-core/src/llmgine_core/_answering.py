@@ -13,9 +13,9 @@ import attrs
 
 from llmgine_core._calls import Call, CommandTeller, late, outcome_of, seconds_left
 from llmgine_core._frames import Frame, in_frame, is_below_delivery
-from llmgine_core._registry import CommandHandler
 from llmgine_core._scopes import Scope, SessionState, Work
 from llmgine_core._stream import AnswerStream, Source
+from llmgine_core._subscriptions import CommandHandler
 from llmgine_core.contracts import Command, Message, Outcome, StreamCommand
 from llmgine_core.contracts.header import set_header
 

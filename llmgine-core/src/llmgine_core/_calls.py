@@ -12,8 +12,8 @@ import anyio
 from llmgine_core import events
 from llmgine_core._frames import Frame
 from llmgine_core._loop import is_cancellation
-from llmgine_core._registry import CommandHandler
 from llmgine_core._scopes import SessionState
+from llmgine_core._subscriptions import CommandHandler
 from llmgine_core.contracts import ErrorInfo, Event, Header, Message, Outcome, lifecycle_header
 from llmgine_core.contracts.header import set_header
 from llmgine_core.errors import BusClosedError, SessionClosedError

@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from llmgine_core._frames import DeliveryFrame, Frame, current_frame
+from llmgine_core._handlers import call_plainly, refuse_coroutine
 from llmgine_core._herald import RUNTIME_EVENTS, Herald
 from llmgine_core._idle import Idle
 from llmgine_core._loop import EventLoop, Ticket, is_cancellation
-from llmgine_core._registry import HandlerRegistry, Plan, Subscription, call_plainly, refuse_coroutine
+from llmgine_core._registry import HandlerRegistry
 from llmgine_core._room import Room
+from llmgine_core._subscriptions import Plan, Subscription
 from llmgine_core.contracts import Event, current_handling, still_handled
 
 if TYPE_CHECKING:

@@ -25,10 +25,11 @@ from llmgine_core._keeper import SessionKeeper, in_background
 from llmgine_core._letters import DeadLetters
 from llmgine_core._link import Link
 from llmgine_core._loop import EventLoop
-from llmgine_core._registry import CommandHandler, HandlerRegistry, Plan, Subscription, total
+from llmgine_core._registry import HandlerRegistry
 from llmgine_core._room import Room
 from llmgine_core._scopes import Scope, SessionState, Work, refuse_foreign
 from llmgine_core._stalls import StallDetector
+from llmgine_core._subscriptions import CommandHandler, Plan, Subscription, total
 from llmgine_core._threads import Threads
 from llmgine_core._watchers import Expectation, Scheduled, Tap
 from llmgine_core.abc import EventTap, Middleware, Registration, ScheduledEvent, Transport
@@ -92,6 +93,8 @@ class Engine:
         self.takes_commands: bool = False
         self.tells_commands: bool = False
         self.is_watched: bool = False
+        self.hears_starts: bool = False
+        self.hears_ends: bool = False
         self._heard: dict[type[Event], bool] = {}  # who listens to what, as far as it was asked
         self._resting: list[Frame] = []  # calls of handlers that wait for idleness
         self.middleware: list[Middleware] = []

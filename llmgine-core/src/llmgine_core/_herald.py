@@ -16,7 +16,7 @@ import anyio
 
 from llmgine_core import events
 from llmgine_core._letters import DeadLetters
-from llmgine_core._registry import Subscription
+from llmgine_core._subscriptions import Subscription
 from llmgine_core.contracts import ErrorInfo, Event, Outcome, lifecycle_header
 
 __all__ = ["RUNTIME_EVENTS", "Herald"]

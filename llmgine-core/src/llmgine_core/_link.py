@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
 
-from llmgine_core._registry import Subscription, handler_name
+from llmgine_core._handlers import handler_name
+from llmgine_core._subscriptions import Subscription
 from llmgine_core._transport import InMemoryTransport
 from llmgine_core.contracts import Event, Message, current_handling
 from llmgine_core.errors import HandlerNotFoundError

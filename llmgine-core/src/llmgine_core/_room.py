@@ -11,7 +11,7 @@ import anyio
 import attrs
 
 from llmgine_core._frames import Frame
-from llmgine_core._registry import Plan, Subscription, check_overflow
+from llmgine_core._subscriptions import Plan, Subscription, check_overflow
 from llmgine_core.contracts import Overflow
 from llmgine_core.errors import QueueFullError
 

@@ -15,7 +15,7 @@ from llmgine_core.errors import SessionClosedError
 from llmgine_core.events import SessionEndEvent
 
 if TYPE_CHECKING:
-    from llmgine_core._registry import CommandHandler, Plan, Subscription
+    from llmgine_core._subscriptions import CommandHandler, Plan, Subscription
 
 __all__ = ["Scope", "SessionState", "Work", "refuse_foreign"]
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from types import CodeType, FrameType
 from typing import Any
 
+from llmgine_core._handlers import handler_name, unwrapped
 from llmgine_core._loop import EventLoop
-from llmgine_core._registry import handler_name, unwrapped
 
 __all__ = ["StallDetector"]
 

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from llmgine_core._calls import Call
 from llmgine_core._engine import Engine
-from llmgine_core._registry import DEFAULTS, CommandHandler, Options
 from llmgine_core._scopes import Scope
+from llmgine_core._subscriptions import DEFAULTS, CommandHandler, Options
 from llmgine_core.abc import CommandType, Registration, ScheduledEvent
 from llmgine_core.contracts import Command, Event, Overflow, Retry, StreamCommand, current_handling
 from llmgine_core.contracts.header import NOTHING_SAID, set_header

@@ -18,7 +18,7 @@ from llmgine_core import (
     SessionStartEvent,
 )
 from llmgine_core._loop import run_in_context
-from llmgine_core._registry import Plan
+from llmgine_core._subscriptions import Plan
 from llmgine_core.contracts import current_handling
 from tests.contracts.broken_buses.commands import Sticks
 from tests.contracts.broken_buses.table import OtherSessions, WrapsHandlers, breaks, called, spoil
