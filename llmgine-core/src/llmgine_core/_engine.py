@@ -57,7 +57,7 @@ W = TypeVar("W", bound=Work)
 
 _COMMAND: type[Message] = Command  # as a generic class it would leave checkers with an unknown answer
 _STREAM_COMMAND: type[Message] = StreamCommand
-_NAGGING = 0.05  # seconds before what does not heed its cancellation is cancelled again
+_NAGGING = 0.5  # seconds before what does not heed its cancellation, as it may while it cleans up, is cancelled again
 _copy_context = contextvars.copy_context
 
 
