@@ -170,7 +170,7 @@ class Subscription:
         self.session: Scope | None = None if scope.id is None else scope
         self.options: Options = options
         self.alive: bool = True
-        self.is_plain: bool = options.capacity is None and options.retry.attempts == 1
+        self.is_plain: bool = options is DEFAULTS or (options.capacity is None and options.retry.attempts == 1)
         self.receipts: dict[str, Callable[[str], None]] | None = None
         self.lanes: dict[str | None, Any] = {}
         self.waiting: dict[str | None, int] | None = None if options.capacity is None else {}

@@ -21,7 +21,6 @@ A = TypeVar("A")
 R = TypeVar("R")
 T = TypeVar("T")
 E = TypeVar("E", bound=Event)
-_NOTHING_GIVEN = (None,) * 6
 
 
 class Verbs:
@@ -92,8 +91,15 @@ class Verbs:
         if not self._scope.is_open:
             self._check_scope()
         options = DEFAULTS
-        given = (where, group, timeout, retry, overflow, capacity)
-        if in_thread or given != _NOTHING_GIVEN:
+        if (
+            where is not None
+            or group is not None
+            or timeout is not None
+            or retry is not None
+            or overflow is not None
+            or capacity is not None
+            or in_thread
+        ):
             options = Options.of(
                 where=where,
                 group=group,
