@@ -34,7 +34,7 @@ SOURCE = Path("llmgine-core/src/llmgine_core")
 BUS = (
     *("_acceptance", "_answering", "_calls", "_delivery", "_engine", "_frames", "_handlers", "_herald"),
     *("_keeper", "_letters", "_link", "_registry", "_subscriptions"),
-    *("_room", "_scopes", "_session", "_stream", "_transport", "_verbs", "_watchers"),
+    *("_room", "_scopes", "_session", "_stream", "_transport", "_verbs", "_watchers", "_workers"),
 )
 TESTS = ("test_bounds", "test_bus", "test_delivery", "test_session", "test_transport")
 MEMORY = 8 * 2**30

@@ -14,7 +14,7 @@ import random
 import time
 import types
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -23,10 +23,11 @@ from llmgine_core._frames import DeliveryFrame, Frame, current_frame
 from llmgine_core._handlers import call_plainly, refuse_coroutine
 from llmgine_core._herald import RUNTIME_EVENTS, Herald
 from llmgine_core._idle import Idle
-from llmgine_core._loop import EventLoop, Ticket, is_cancellation
+from llmgine_core._loop import EventLoop, is_cancellation
 from llmgine_core._registry import HandlerRegistry
 from llmgine_core._room import Room
 from llmgine_core._subscriptions import Plan, Subscription
+from llmgine_core._workers import DONE, Failed, Lane, Late, Run, Worker, see_through
 from llmgine_core.contracts import Event, current_handling, still_handled
 
 if TYPE_CHECKING:
@@ -39,139 +40,13 @@ _RESTING = 64  # so many workers are kept when there is nothing to do
 
 _set_current = current_handling.set
 _monotonic = time.monotonic
-
-
-# ── calling handlers ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class _Failed:
-    """What a shell says of a handler that raised."""
-
-    __slots__ = ("error",)
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
-
 _COROUTINE: type[Any] = types.CoroutineType
-_DONE: Any = object()
-
-
-@types.coroutine
-def _shell() -> Generator[Any, Any, None]:
-    """Await one handler after another; says `_DONE` or `_Failed` after each, and takes the next.
-
-    A coroutine that is driven by hand ends in a StopIteration, which costs more than all the rest of a delivery. Behind
-    this shell, which never ends, it does not.
-    """
-    said: Any = _DONE
-    while True:
-        handler, event = yield said
-        try:
-            yield from handler(event)
-        except BaseException as error:  # whatever it is: the worker decides what becomes of it
-            said = _Failed(error)
-        else:
-            said = _DONE
-        handler = event = None  # or the worker, at rest, would keep the event
-
-
-class _Run:
-    """A delivery that is not over when its handler is first left: suspended, or failed and to be tried again."""
-
-    __slots__ = ("attempt", "began", "context", "event", "frame", "fresh", "said", "subscription")
-
-    def __init__(
-        self,
-        subscription: Subscription,
-        event: Event,
-        frame: DeliveryFrame,
-        context: contextvars.Context,
-        fresh: contextvars.Context,
-        said: Any,
-        began: float,
-    ) -> None:
-        self.subscription, self.event, self.frame = subscription, event, frame
-        self.context, self.fresh = context, fresh
-        self.said, self.began, self.attempt = said, began, 1
-
-
-class _Late:
-    """A context of a delivery that expires."""
-
-    __slots__ = ("context", "expires")
-
-    def __init__(self, context: contextvars.Context, expires: float) -> None:
-        self.context, self.expires = context, expires
-
-
-class _Lane:
-    """A handler that is busy in one session, and what waits behind it: pairs of event and context, end to end."""
-
-    __slots__ = ("queue", "session_id", "subscription", "worker")
-
-    def __init__(self, subscription: Subscription, session_id: str | None, worker: _Worker) -> None:
-        self.subscription, self.session_id, self.worker = subscription, session_id, worker
-        self.queue: deque[Any] = deque()
-
-    def __len__(self) -> int:
-        return len(self.queue) // 2
-
-
-class _Worker:
-    """A task that calls handlers.
-
-    Attributes:
-        scope: around all that it does; a handler's timeout is its deadline. One that was cancelled is left for a new.
-        leads: whether it is the leader.
-        lane: where it is bound to see a handler through.
-        run: the delivery that it sees through.
-        gives_up: whether the scope was cancelled to discard what it does, rather than because time is up.
-    """
-
-    __slots__ = ("gives_up", "lane", "leads", "run", "scope", "shell", "ticket")
-
-    def __init__(self) -> None:
-        self.leads = True
-        self.shell = _new_shell()
-        self.scope: anyio.CancelScope  # made in the worker's own task: where a thread has emitted, anyio cannot yet
-        self.lane: _Lane | None = None
-        self.run: _Run | None = None
-        self.gives_up = False
-        self.ticket: Ticket | None = None
-
-
-def _new_shell() -> Any:
-    shell: Any = _shell()
-    shell.send(None)
-    return shell
-
-
-@types.coroutine
-def _see_through(shell: Any, context: contextvars.Context, said: Any) -> Generator[Any, Any, Any]:
-    """Drive a shell whose handler has suspended, in the handler's context, until the handler is done."""
-    run = context.run
-    while True:
-        try:
-            sent = yield said
-        except GeneratorExit:  # the loop is gone, and so is the task
-            run(shell.close)
-            raise
-        except BaseException as error:  # thrown in by the loop: the handler decides what becomes of it
-            said = run(shell.throw, error)
-        else:
-            said = run(shell.send, sent)
-        if said is _DONE or type(said) is _Failed:
-            return said
 
 
 def running_now(frame: Frame | None) -> Frame | None:
     """The delivery in whose handler the caller stands, if that handler has not suspended yet."""
     chain = () if frame is None else frame.chain()
     return next((each for each in chain if each.is_delivery and not each.is_counted), None)
-
-
-# ── owing and delivering ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Dispatcher:
@@ -194,9 +69,9 @@ class Dispatcher:
         self._owner = owner
         self._registry, self._room, self._herald, self._idle = registry, room, herald, idle
         self._ingress: deque[Any] = deque()  # event, plan, context, end to end: a tuple of them costs 64 bytes more
-        self._lanes: set[_Lane] = set()
+        self._lanes: set[Lane] = set()
         self._is_led = False
-        self._resting: list[_Worker] = []
+        self._resting: list[Worker] = []
         self.running: int = 0
         self.unmatched: int = 0
         self.tells: bool = False
@@ -278,7 +153,7 @@ class Dispatcher:
             return self._drop_head(max(lanes, key=len))
         return self._drop_from_ingress(yielding, lambda _: True)
 
-    def _drop_head(self, lane: _Lane) -> bool:
+    def _drop_head(self, lane: Lane) -> bool:
         event = lane.queue.popleft()
         lane.queue.popleft()
         self._give_up(lane.subscription, event, "dropped")
@@ -338,9 +213,9 @@ class Dispatcher:
             worker.ticket.wake()
         else:
             # in the bus's own context: a worker that outlives the publisher must not hold on to its context
-            self._context.run(self._tasks.start_soon, self._work, _Worker())
+            self._context.run(self._tasks.start_soon, self._work, Worker())
 
-    async def _work(self, worker: _Worker) -> None:
+    async def _work(self, worker: Worker) -> None:
         try:
             serves = True
             while serves:
@@ -353,7 +228,7 @@ class Dispatcher:
             if worker in self._resting:
                 self._resting.remove(worker)
 
-    async def _serve(self, worker: _Worker) -> bool:
+    async def _serve(self, worker: Worker) -> bool:
         """Work until there is nothing to do for too many (False), or the worker's scope was cancelled (True)."""
         while True:
             if worker.lane is not None:
@@ -369,7 +244,7 @@ class Dispatcher:
                 await worker.ticket.wait()
                 worker.leads = True
 
-    async def _lead_on(self, worker: _Worker) -> None:
+    async def _lead_on(self, worker: Worker) -> None:
         if not self._lead(worker):
             self._is_led = worker.leads = False
         elif worker.lane is None:
@@ -379,7 +254,7 @@ class Dispatcher:
             if self._ingress:
                 self._appoint()
 
-    def _lead(self, worker: _Worker) -> bool:  # noqa: C901 - a call for each step would double what a delivery costs
+    def _lead(self, worker: Worker) -> bool:  # noqa: C901 - a call for each step would double what a delivery costs
         """Deliver what waits, until nothing does (False), a handler suspends, or others should run (True)."""
         ingress, room, gate, owner, send = self._ingress, self._room, self._room.gate, self._owner, worker.shell.send
         take, budget = ingress.popleft, _TURN
@@ -419,10 +294,10 @@ class Dispatcher:
                         answer = own.run(subscription.call, event)
                         if type(answer) is _COROUTINE:
                             refuse_coroutine(subscription.handler, answer)
-                        said = _DONE
+                        said = DONE
                     except BaseException as error:  # whatever a handler raises is its own failure
-                        said = _Failed(error)
-                if said is _DONE:
+                        said = Failed(error)
+                if said is DONE:
                     subscription.delivered += 1
                     if subscription.session is not None:
                         subscription.session.pending -= 1
@@ -432,11 +307,11 @@ class Dispatcher:
                         self._herald.ended(subscription, event, "delivered", None, time.perf_counter() - began)
                     continue
                 fresh = context if subscription.options.retry.attempts == 1 else context.copy()
-                run = _Run(subscription, event, frame, own, fresh, said, began)
-                interrupts = type(said) is _Failed and isinstance(said.error, KeyboardInterrupt)
+                run = Run(subscription, event, frame, own, fresh, said, began)
+                interrupts = type(said) is Failed and isinstance(said.error, KeyboardInterrupt)
                 if interrupts:
                     self._finish(run, "discarded", said.error)
-                elif type(said) is _Failed and not self._tries_again(run, said.error):
+                elif type(said) is Failed and not self._tries_again(run, said.error):
                     self._finish(run, "failed", said.error)
                     continue
                 if subscription is not last:  # the next leader goes on with the others
@@ -467,7 +342,7 @@ class Dispatcher:
         if (lane := subscription.lanes.get(session_id)) is not None:
             own = context if plan.count == 1 else context.copy()
             lane.queue.append(event)
-            lane.queue.append(own if plan.expires is None else _Late(own, plan.expires))
+            lane.queue.append(own if plan.expires is None else Late(own, plan.expires))
             return False
         self._start(subscription, session_id)
         if plan.expires is not None and _monotonic() >= plan.expires:
@@ -477,23 +352,23 @@ class Dispatcher:
 
     # following
 
-    def _open_lane(self, worker: _Worker, run: _Run, session_id: str | None) -> None:
+    def _open_lane(self, worker: Worker, run: Run, session_id: str | None) -> None:
         worker.run = run
-        worker.lane = run.subscription.lanes[session_id] = _Lane(run.subscription, session_id, worker)
+        worker.lane = run.subscription.lanes[session_id] = Lane(run.subscription, session_id, worker)
         self._lanes.add(worker.lane)
         run.frame.is_counted = True
         self.running += 1
         if self._idle.waiting:
             self._idle.check()
 
-    def _close_lane(self, lane: _Lane) -> None:
+    def _close_lane(self, lane: Lane) -> None:
         self._discard_lane(lane)
         lane.worker.lane = None
         self._lanes.discard(lane)
         if lane.subscription.lanes.get(lane.session_id) is lane:
             del lane.subscription.lanes[lane.session_id]
 
-    async def _follow(self, worker: _Worker, lane: _Lane) -> bool:
+    async def _follow(self, worker: Worker, lane: Lane) -> bool:
         """See the lane's handler through, delivery after delivery; returns whether the worker's scope was cancelled."""
         called = 0
         while True:
@@ -512,12 +387,12 @@ class Dispatcher:
                 called += 1
                 self._call_next(worker, lane)
 
-    async def _go_on(self, worker: _Worker, run: _Run) -> bool:
+    async def _go_on(self, worker: Worker, run: Run) -> bool:
         """Take a delivery one step further; returns whether the next needs a scope that is not cancelled."""
         try:
-            if run.said is _DONE:
+            if run.said is DONE:
                 self._end_run(worker, run, "delivered", None)
-            elif type(run.said) is not _Failed:
+            elif type(run.said) is not Failed:
                 await self._await_handler(worker, run)
             elif (error := self._reason(worker, run.said.error)) is None:
                 self._end_run(worker, run, "discarded", None)
@@ -526,7 +401,7 @@ class Dispatcher:
             elif worker.gives_up or not self._tries_again(run, error):
                 self._end_run(worker, run, "failed", error)
             elif worker.scope.cancel_called:
-                run.said = _Failed(error)
+                run.said = Failed(error)
                 return True
             elif not await self._pause(run):
                 self._end_run(worker, run, "discarded", error)
@@ -540,15 +415,15 @@ class Dispatcher:
             raise
         return False
 
-    def _end_run(self, worker: _Worker, run: _Run, how: str, error: BaseException | None) -> None:
+    def _end_run(self, worker: Worker, run: Run, how: str, error: BaseException | None) -> None:
         worker.run = None
         self.running -= 1
         self._finish(run, how, error)
 
-    def _call_next(self, worker: _Worker, lane: _Lane) -> None:
+    def _call_next(self, worker: Worker, lane: Lane) -> None:
         subscription, event, context = lane.subscription, lane.queue.popleft(), lane.queue.popleft()
         self._start(subscription, lane.session_id)
-        if type(context) is _Late:
+        if type(context) is Late:
             if _monotonic() >= context.expires:
                 self._settle(subscription, event, "expired")
                 self._idle.check()
@@ -562,40 +437,40 @@ class Dispatcher:
         tells = self.tells and type(event) not in RUNTIME_EVENTS
         if tells:
             self._herald.started(subscription, event)
-        run = _Run(subscription, event, frame, context.copy(), context, None, time.perf_counter() if tells else 0.0)
+        run = Run(subscription, event, frame, context.copy(), context, None, time.perf_counter() if tells else 0.0)
         self._begin_attempt(worker, run)
-        if run.said is _DONE:
+        if run.said is DONE:
             self._finish(run, "delivered", None)
-        elif type(run.said) is _Failed and isinstance(run.said.error, KeyboardInterrupt):
+        elif type(run.said) is Failed and isinstance(run.said.error, KeyboardInterrupt):
             self._finish(run, "discarded", run.said.error)
             raise run.said.error
-        elif type(run.said) is _Failed and not self._tries_again(run, run.said.error):
+        elif type(run.said) is Failed and not self._tries_again(run, run.said.error):
             self._finish(run, "failed", run.said.error)
         else:
             worker.run = run
             frame.is_counted = True
             self.running += 1
 
-    def _begin_attempt(self, worker: _Worker, run: _Run) -> None:
+    def _begin_attempt(self, worker: Worker, run: Run) -> None:
         """Call the handler until it first suspends or ends."""
         if run.subscription.suspends:
             run.said = run.context.run(worker.shell.send, (run.subscription.call, run.event))
             return
         try:
             run.context.run(call_plainly, run.subscription.call, run.event)
-            run.said = _DONE
+            run.said = DONE
         except BaseException as error:  # as in a coroutine
-            run.said = _Failed(error)
+            run.said = Failed(error)
 
-    async def _await_handler(self, worker: _Worker, run: _Run) -> None:
+    async def _await_handler(self, worker: Worker, run: Run) -> None:
         timeout = run.subscription.options.timeout
         if timeout is not None:
             worker.scope.deadline = anyio.current_time() + timeout
-        run.said = await _see_through(worker.shell, run.context, run.said)
+        run.said = await see_through(worker.shell, run.context, run.said)
         if timeout is not None:
             worker.scope.deadline = float("inf")
 
-    def _reason(self, worker: _Worker, error: BaseException) -> BaseException | None:
+    def _reason(self, worker: Worker, error: BaseException) -> BaseException | None:
         """Why a handler ended that ended with this error; None if it was made to, and is discarded."""
         if not isinstance(error, anyio.get_cancelled_exc_class()):
             return error
@@ -603,7 +478,7 @@ class Dispatcher:
             return None if worker.gives_up else TimeoutError("the handler's time is up")
         return error
 
-    async def _pause(self, run: _Run) -> bool:
+    async def _pause(self, run: Run) -> bool:
         """Wait before the next attempt; whether there is to be one."""
         retry = run.subscription.options.retry
         delay = min(retry.delay * retry.factor ** (run.attempt - 1), retry.max_delay)
@@ -611,10 +486,10 @@ class Dispatcher:
         return run.subscription.alive
 
     @staticmethod
-    def _tries_again(run: _Run, error: BaseException) -> bool:
+    def _tries_again(run: Run, error: BaseException) -> bool:
         return run.attempt < run.subscription.options.retry.attempts and isinstance(error, Exception)
 
-    def _finish(self, run: _Run, how: str, error: BaseException | None) -> None:
+    def _finish(self, run: Run, how: str, error: BaseException | None) -> None:
         """Close the books of a delivery whose handler has been called."""
         subscription, event = run.subscription, run.event
         run.frame.end()
@@ -638,7 +513,7 @@ class Dispatcher:
             self._room.leave_lanes(subscription)
         self._idle.check()
 
-    def _discard_lane(self, lane: _Lane) -> None:
+    def _discard_lane(self, lane: Lane) -> None:
         while lane.queue:
             event = lane.queue.popleft()
             lane.queue.popleft()
