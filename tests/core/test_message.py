@@ -219,6 +219,18 @@ def test_an_init_that_does_more_than_fill_fields_is_called_for_what_it_does() ->
         more: list[int] = attrs.field(factory=list[int])
 
     @attrs.frozen
+    class Plain(Event):
+        number: Any = attrs.field(default="7", converter=int)
+
+    def above_base(value: int, event: Any) -> int:
+        return int(event.base) + value
+
+    @attrs.frozen
+    class Relative(Event):
+        base: int
+        number: int = attrs.field(converter=attrs.Converter(above_base, takes_self=True))  # type: ignore[misc]
+
+    @attrs.frozen
     class Checked(Event):
         number: int = attrs.field(validator=attrs.validators.gt(0))
 
@@ -236,6 +248,8 @@ def test_an_init_that_does_more_than_fill_fields_is_called_for_what_it_does() ->
 
     assert Written(1).number == 2
     assert (Converted("1").number, Converted(1).more) == (1, [])
+    assert (Plain().number, Plain("3").number) == (7, 3)
+    assert Relative(40, 2).number == 42
     with pytest.raises(ValueError, match="> 0"):
         Checked(0)
     assert Renamed(count=3) == Renamed(3) != Renamed()

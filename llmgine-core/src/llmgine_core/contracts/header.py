@@ -297,7 +297,10 @@ def stamping_init(init: Any, owner: type[State], check: Callable[[Any, tuple[Any
     slots = _plain_slots(owner, init, (*positional, *keyword_only))
     setting = f"_llmgine_init({', '.join(passed)})"
     if slots is not None:
-        setting = "\n    ".join(f"_llmgine_set_{name}(self, {name})" for name in slots)
+        setting = "\n    ".join(
+            f"_llmgine_set_{name}(self, {name if convert is None else f'_llmgine_convert_{name}({name})'})"
+            for name, (_, convert) in slots.items()
+        )
     # the header comes first, so that validators and __attrs_post_init__ see it
     source = (
         f"def __init__({', '.join(declared)}):\n"
@@ -318,7 +321,8 @@ def stamping_init(init: Any, owner: type[State], check: Callable[[Any, tuple[Any
         "_llmgine_take_header": take_header,
         "_llmgine_owner": owner,
         "_llmgine_check": check,
-        **{f"_llmgine_set_{name}": set_slot for name, set_slot in (slots or {}).items()},
+        **{f"_llmgine_set_{name}": set_slot for name, (set_slot, _) in (slots or {}).items()},
+        **{f"_llmgine_convert_{name}": convert for name, (_, convert) in (slots or {}).items()},
     }
     exec(source, namespace)
     wrapper = namespace["__init__"]
@@ -327,8 +331,11 @@ def stamping_init(init: Any, owner: type[State], check: Callable[[Any, tuple[Any
     return wrapper
 
 
-def _plain_slots(owner: type[State], init: Any, parameters: tuple[str, ...]) -> dict[str, Any] | None:
-    """By parameter of a class's `__init__`, what writes it into its slot; None if `__init__` does more than that."""
+def _plain_slots(owner: type[State], init: Any, parameters: tuple[str, ...]) -> dict[str, tuple[Any, Any]] | None:
+    """By parameter of a class's `__init__`, what writes it into its slot, and what converts it before, if anything.
+
+    None if `__init__` does more than that.
+    """
     if not init.__code__.co_filename.startswith("<attrs generated"):  # somebody has written it
         return None
     fields: tuple[Any, ...] = owner.__dict__.get("__attrs_attrs__", ())
@@ -339,11 +346,12 @@ def _plain_slots(owner: type[State], init: Any, parameters: tuple[str, ...]) -> 
         and not any(map(_does_more, fields))
         and not any(hasattr(owner, name) for name in _MORE_IN_INIT)
     )
-    return {name: slot.__set__ for name, slot in slots.items()} if is_plain else None
+    return {f.name: (slots[f.name].__set__, f.converter) for f in fields} if is_plain else None
 
 
 def _does_more(field: Any) -> bool:
-    return bool(field.converter or field.validator) or hasattr(field.default, "factory")
+    converts_more = isinstance(field.converter, attrs.Converter)  # one that asks for the message or the field, too
+    return field.validator is not None or converts_more or hasattr(field.default, "factory")
 
 
 def take_header(message: State, given: dict[str, Any]) -> None:
