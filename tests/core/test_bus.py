@@ -1575,3 +1575,18 @@ async def test_what_the_bus_says_of_itself_counts_as_emitted_and_not_as_accepted
         await bus.execute(Ask())
         await bus.wait_idle()
         assert (bus.stats().accepted, bus.stats().emitted, len(heard.seen)) == (1, 4, 4)
+
+
+async def test_a_deadline_stays_as_it_was_given_where_no_timeout_is() -> None:
+    """It is read from the clock once, by whoever set it."""
+    async with running() as bus:
+        seen: list[Ask] = []
+
+        async def note(ask: Ask) -> str:
+            seen.append(ask)
+            return "noted"
+
+        bus.register_command_handler(Ask, note)
+        deadline = datetime.now(UTC) + timedelta(seconds=60)
+        await bus.execute(Ask(deadline=deadline))
+        assert seen[0].deadline == deadline

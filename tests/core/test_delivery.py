@@ -7,8 +7,10 @@ import asyncio
 import contextlib
 import contextvars
 import functools
+import gc
 import logging
 import threading
+import weakref
 from typing import Any
 
 import anyio
@@ -29,6 +31,7 @@ from llmgine_core import (
     SessionStartEvent,
     _herald,
 )
+from llmgine_core._frames import DeliveryFrame
 from llmgine_core.contracts import current_handling
 from tests.core.messages import Gate, Noted, Recorder, Said, Shouted, balanced, running
 
@@ -596,3 +599,70 @@ async def test_drops_are_logged_and_announced_once_per_subscription_and_second(
             f"no room: {name} lost {count}" for name, count in [(said.name, 1), (dropped.name, 1), (said.name, 4)]
         ]
         gate.open.set()
+
+
+async def test_the_pause_before_an_attempt_grows_by_the_factor_up_to_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second, two, four and so on, and never more than `max_delay`."""
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    async with running() as bus:
+
+        def fail(_: Said) -> None:
+            raise ValueError("again")
+
+        retry = Retry(attempts=6, delay=1, factor=2, max_delay=5, jitter=0)
+        bus.register_event_handler(Said, fail, retry=retry)
+        monkeypatch.setattr(anyio, "sleep", pause)
+        await bus.publish(Said())
+        await bus.wait_idle()
+        monkeypatch.undo()
+    assert pauses == [1, 2, 4, 5, 5]
+
+
+async def test_nobody_listens_any_more_when_the_last_of_several_handlers_is_gone() -> None:
+    """Each is counted, whichever goes first."""
+    async with running() as bus:
+        registrations = [bus.register_event_handler(Said, Recorder()) for _ in range(3)]
+        for registration in registrations:
+            assert bus.listens(Said)
+            registration.unregister()
+        assert not bus.listens(Said)
+
+
+async def test_a_handler_that_is_unregistered_while_it_runs_is_let_go_when_it_has_ended() -> None:
+    """Its books stay, it does not."""
+    async with running() as bus:
+        gate = Gate()
+        known, opened = weakref.ref(gate), gate.open
+        registration = bus.register_event_handler(Said, gate)
+        await bus.publish(Said())
+        await gate.entered.wait()
+        registration.unregister()
+        del gate, registration
+        opened.set()
+        await bus.wait_idle()
+        await anyio.wait_all_tasks_blocked()
+        gc.collect()
+        assert known() is None
+        assert bus.stats().total.delivered == 1
+
+
+async def test_a_chain_of_events_keeps_only_what_is_being_handled() -> None:
+    """Each names its cause, but none holds on to all that came before."""
+    alive: list[int] = []
+    async with running() as bus:
+
+        async def next_one(event: Said) -> None:
+            if event.number:
+                await bus.publish(Said(number=event.number - 1))
+            else:
+                gc.collect()
+                alive.append(sum(isinstance(each, DeliveryFrame) for each in gc.get_objects()))
+
+        bus.register_event_handler(Said, next_one)
+        await bus.publish(Said(number=200))
+        await bus.wait_idle()
+    assert alive[0] < 10

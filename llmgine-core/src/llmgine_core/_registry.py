@@ -297,10 +297,7 @@ class HandlerRegistry:
         leaving, scope.subscriptions = scope.subscriptions, []
         for subscription in leaving:
             self._let_go(subscription)
-            if subscription in self._leaving:
-                if subscription.pending:
-                    self._discard(subscription)
-                self.retire(subscription)
+            self.retire(subscription)
 
     def living(self) -> Iterator[Subscription]:
         """All subscriptions that are registered."""
