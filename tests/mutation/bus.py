@@ -110,7 +110,7 @@ class Tests:
         Raises:
             SystemExit: they do not.
         """
-        files = " ".join(f"tests/core/{name}.py" for name in TESTS)
+        files = " ".join([*(f"tests/core/{name}.py" for name in TESTS), "tests/contracts/test_bus_conformance.py"])
         command = f"{sys.executable} -m pytest -x -q -p no:cacheprovider {files}"
         began = time.monotonic()
         outcome, said = testing.run_tests(command, 600)

@@ -174,3 +174,15 @@ class KnowsNotWhoIsInside(MessageBus):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         spoil(self._engine, frame=lambda: None)
+
+
+@breaks("BOUND-15")
+class TakesFromTheShortestLane(MessageBus):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        dispatcher = self._engine.dispatcher
+
+        def drop_oldest(subscription: Any, session_id: str | None, *, own_lane: bool) -> bool:
+            return dispatcher._drop_head(min((lane for lane in dispatcher._lanes if lane), key=len))
+
+        spoil(dispatcher, drop_oldest=drop_oldest)

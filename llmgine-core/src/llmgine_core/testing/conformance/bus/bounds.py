@@ -271,3 +271,19 @@ class BoundClauses(BusClauses):
             bus.register_event_handler(Said, Recorder(), capacity=0)
         with pytest.raises(ValueError, match="overflow"):
             bus.register_event_handler(Said, Recorder(), overflow="forget")
+
+    @clause
+    async def test_bound_15_longest_lane(self, make: Make) -> None:
+        """Where deliveries wait in lanes, `drop_oldest` takes the oldest of the longest lane."""
+        async with self.running(make, capacity=4, overflow="drop_oldest") as bus:
+            bus.register_event_handler(Said, gate := Gate())
+            for number, session_id in enumerate("ab"):
+                await bus.publish(Said(number=number, session_id=session_id))
+                await gate.wait_for(number + 1)
+            for number, session_id in enumerate("baaab", start=2):
+                await bus.publish(Said(number=number, session_id=session_id))
+                await settle()
+            gate.open.set()
+            await bus.wait_idle()
+            assert sorted(gate.numbers) == [0, 1, 2, 4, 5, 6]
+            assert bus.stats().total.dropped == 1
