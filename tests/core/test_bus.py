@@ -1590,3 +1590,19 @@ async def test_a_deadline_stays_as_it_was_given_where_no_timeout_is() -> None:
         deadline = datetime.now(UTC) + timedelta(seconds=60)
         await bus.execute(Ask(deadline=deadline))
         assert seen[0].deadline == deadline
+
+
+async def test_a_scheduled_event_that_a_middleware_fails_on_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody waits for it, and the bus goes on."""
+
+    async def fail(message: Any, call_next: Callable[[Any], Awaitable[Any]]) -> Any:
+        raise ValueError("not this one")
+
+    async with running() as bus:
+        bus.add_middleware(fail)
+        bus.schedule(Said(), delay=0)
+        with anyio.fail_after(5):
+            while not bus.stats().refused:
+                await anyio.wait_all_tasks_blocked()
+        await anyio.wait_all_tasks_blocked()
+    assert "was due and could not be published" in caplog.text

@@ -666,3 +666,23 @@ async def test_a_chain_of_events_keeps_only_what_is_being_handled() -> None:
         await bus.publish(Said(number=200))
         await bus.wait_idle()
     assert alive[0] < 10
+
+
+async def test_a_worker_whose_handler_was_given_up_tells_a_later_timeout_from_that() -> None:
+    """A handler whose time is up has failed, whoever called one before that ended with its session."""
+    async with running() as bus:
+        gate = Gate()
+        async with bus.session(drain=0) as session:
+            session.register_event_handler(Said, gate)
+            await session.publish(Said())
+            await gate.entered.wait()
+        assert (gate.cancelled, bus.stats().total.discarded) == (True, 1)
+
+        async def hang(_: Noted) -> None:
+            await anyio.sleep_forever()
+
+        name = bus.register_event_handler(Noted, hang, timeout=0).name
+        await bus.publish(Noted())
+        await bus.wait_idle()
+        books = bus.stats().subscriptions[name]
+        assert (books.failed, books.discarded) == (1, 0)

@@ -136,10 +136,12 @@ class Verbs:
             TimeoutError: the time is up.
             Exception: whatever the handler raises, unchanged.
         """
+        answer: R
         engine, scope, kind = self._engine, self._scope, type(command)
         registration = scope.commands.get(kind) or engine.bus_commands.get(kind)
         if registration is None or not registration.is_plain or timeout is not None or not engine.takes_commands:
-            return await engine.answering.execute(command, timeout, scope)  # type: ignore[no-any-return]
+            answer = await engine.answering.execute(command, timeout, scope)
+            return answer
         above = current_handling.get()
         if above is None and command.header is NOTHING_SAID and scope.is_open:
             set_header(command, scope.known_header or scope.header)
@@ -147,7 +149,8 @@ class Verbs:
         else:
             registration = engine.answering.find_at_once(command, scope)
             if registration is None:
-                return await engine.answering.execute(command, timeout, scope)  # type: ignore[no-any-return]
+                answer = await engine.answering.execute(command, timeout, scope)
+                return answer
             session_id = command.header.session_id
         call = Call()
         call.message, call.owner, call.task = command, engine, engine.current_task()
@@ -159,8 +162,10 @@ class Verbs:
         engine.answering.running.add(call)
         try:
             if engine.tells_commands:
-                return await engine.answering.tell_of(call, registration)  # type: ignore[no-any-return]
-            return await registration.handler(command)  # type: ignore[no-any-return]
+                answer = await engine.answering.tell_of(call, registration)
+            else:
+                answer = await registration.handler(command)
+            return answer
         except BaseException as error:
             if (refusal := call.refused(error)) is not None:
                 raise refusal from None

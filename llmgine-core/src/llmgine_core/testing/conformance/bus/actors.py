@@ -25,7 +25,7 @@ class Recorder:
         self.seen: list[Any] = []
         self._waiting: list[tuple[int, anyio.Event]] = []
 
-    async def __call__(self, message: Any) -> None:
+    async def __call__(self, message: Any) -> Any:
         """Keep what comes."""
         self.note(message)
 
@@ -67,7 +67,7 @@ class Gate(Recorder):
         self.left: anyio.Event = anyio.Event()
         self.cancelled: bool = False
 
-    async def __call__(self, message: Any) -> str:  # type: ignore[override]
+    async def __call__(self, message: Any) -> str:
         """Keep what comes, and wait."""
         self.note(message)
         self.entered.set()
