@@ -13,12 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import cache
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import attrs
 import pluggy
 
 from llmgine_core import abc
+from llmgine_core._settings import settings_converter, structure_settings
 from llmgine_core.config import Config, Selection
 from llmgine_core.errors import (
     ConfigError,
@@ -30,9 +31,6 @@ from llmgine_core.errors import (
 )
 from llmgine_core.hookspecs import API_VERSION, KINDS, PROJECT, Build, HookSpecs
 from llmgine_core.observability import ObservabilityEventHandler
-
-if TYPE_CHECKING:
-    from cattrs import Converter
 
 __all__ = ["Plugin", "PluginEntry", "find_entry", "import_target", "installed", "load_plugin", "unselected"]
 
@@ -224,9 +222,9 @@ class Plugin:
     def _read_settings(self) -> Any:
         settings_class, given = self.call("llmgine_settings"), dict(self.selection.settings)
         if settings_class is not None:
-            converter = _settings_converter()
+            converter = settings_converter()
             self.call("llmgine_register_converters", converter=converter)
-            return _structure(given, settings_class, self.selection, converter)
+            return structure_settings(self.selection, settings_class, converter)
         if given:
             known = f"{self.selection.kind} {self.selection.name!r} takes no settings"
             raise ConfigError((f"{self.selection.source}: {known}, but was given {', '.join(sorted(given))}",))
@@ -377,38 +375,3 @@ def _cure_for(error: BaseException) -> str:
 def _missing(result: Any, contract: type) -> list[str]:
     wanted = [n for c in contract.__mro__ for n in vars(c) if not n.startswith("_")]
     return sorted({name for name in wanted if not hasattr(result, name)})
-
-
-def _settings_converter() -> Converter:
-    from cattrs import Converter
-
-    converter = Converter()
-    converter.register_structure_hook(bool, _strict_bool)
-    return converter
-
-
-def _structure(given: dict[str, Any], settings_class: type[Any], selection: Selection, converter: Converter) -> Any:
-    """Read settings into the plugin's class, naming every fault with its source and key."""
-    from cattrs import transform_error
-
-    where = f"{selection.source}: {selection.kind} {selection.name!r}"
-    known = [field.name for field in attrs.fields(settings_class)]
-    strange = [_unknown_setting(where, key, known) for key in given if key not in known]
-    if strange:
-        raise ConfigError(tuple(strange))
-    try:
-        return converter.structure(given, settings_class)
-    except Exception as error:  # a group of whatever the class's own validators raise
-        raise ConfigError(tuple(f"{where}: {fault}" for fault in transform_error(error, path="$"))) from error
-
-
-def _unknown_setting(where: str, key: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"{where}: unknown setting {key!r}{hint}; known: {', '.join(known) or 'none'}"
-
-
-def _strict_bool(value: Any, _: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"true or false is wanted, not {value!r}")
-    return value

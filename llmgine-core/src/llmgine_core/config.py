@@ -18,7 +18,7 @@ import attrs
 
 from llmgine_core.errors import ConfigError
 
-__all__ = ["Config", "Selection", "load_config"]
+__all__ = ["Config", "Selection", "load_config", "read_config"]
 
 _PREFIX = "LLMGINE_"
 _ONE = ("bus", "context_store", "tool_manager")
@@ -64,6 +64,8 @@ class Config:
         content: whether observability writes content in full.
         allow: distributions that may be imported; None allows all.
         deny: distributions that may not.
+        start_timeout: seconds that each step of a start may take.
+        stop_timeout: seconds that each step of a stop may take.
     """
 
     bus: Selection
@@ -75,6 +77,8 @@ class Config:
     content: bool = False
     allow: tuple[str, ...] | None = None
     deny: tuple[str, ...] = ()
+    start_timeout: float = 120.0
+    stop_timeout: float = 30.0
 
     def selections(self) -> tuple[Selection, ...]:
         """All of them, in the order in which an application is put together."""
@@ -103,6 +107,24 @@ def load_config(
     Raises:
         ConfigError: with every fault of every source.
     """
+    config, faults = read_config(given, defaults=defaults, file=file, discover=discover, environment=environment)
+    if faults or config is None:
+        raise ConfigError(faults)
+    return config
+
+
+def read_config(
+    given: Mapping[str, Any],
+    *,
+    defaults: Mapping[str, Any] | None = None,
+    file: str | Path | Mapping[str, Any] | None = None,
+    discover: bool = True,
+    environment: Mapping[str, str] | None = None,
+) -> tuple[Config | None, tuple[str, ...]]:
+    """What could be read of the configuration, and every fault in it; the arguments are those of `load_config`.
+
+    For those who go on to look for faults elsewhere, so that all can be told together.
+    """
     faults: list[str] = []
     env = _Environment(os.environ if environment is None else environment) if discover else _Environment({})
     layers = [_Layer(_CONSTRUCTOR, {k: v for k, v in given.items() if v is not None}), env.layer]
@@ -115,9 +137,7 @@ def load_config(
     values = {key: (layer.values[key], layer.source) for layer in reversed(layers) for key in layer.values}
     config = _assemble(values, env, faults)
     faults += env.unused()
-    if faults or config is None:
-        raise ConfigError(tuple(faults))
-    return config
+    return config, tuple(faults)
 
 
 # ── sources ──────────────────────────────────────────────────────────────────────────────────────────────────────────
