@@ -1,12 +1,14 @@
 """Configuration: its sources, their precedence, and what is said of faults."""
 
+import copy
+import pickle
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from llmgine_core import ConfigError, MessageBus
-from llmgine_core.config import Config, load_config
+from llmgine_core.config import Config, Secret, Text, load_config, read_config
 
 
 def load(given: dict[str, Any] | None = None, *, env: dict[str, str] | None = None, **options: Any) -> Config:
@@ -36,7 +38,8 @@ def test_without_discovery_only_the_bus_has_a_default() -> None:
 
 def test_each_source_gives_way_to_the_stronger_one(tmp_path: Path) -> None:
     Path("pyproject.toml").write_text('[tool.llmgine]\nbus = "p"\ncontext_store = "p"\ntool_manager = "p"\nllm = "p"')
-    assert load().bus.source == "pyproject.toml [tool.llmgine]"
+    assert load().bus.source == "pyproject.toml"
+    assert load().values[0].where == "pyproject.toml: tool.llmgine.bus"
     Path("llmgine.toml").write_text('bus = "f"\ncontext_store = "f"\ntool_manager = "f"')
     config = load({"bus": "c", "llm": None}, env={"LLMGINE_BUS": "e", "LLMGINE_CONTEXT_STORE": "e"})
     assert config.context_store is not None
@@ -87,7 +90,7 @@ def test_the_environment_selects_lists_and_changes_single_settings() -> None:
     assert [s.name for s in config.observability] == ["console", "otel"]
     assert config.observability[1].settings == {"endpoint": "http://x:4318"}
     assert config.llm["default"].settings == {"model": "b"}
-    assert config.bus.settings == {"capacity": 5}
+    assert config.bus.settings == {"capacity": "5"}
     assert config.content is True
     assert config.deny == ("one", "two")
 
@@ -116,24 +119,10 @@ def test_a_variable_for_a_ready_object_is_named_as_setting_nothing() -> None:
     assert "LLMGINE_LLM__BIG__MODEL sets nothing: the constructor was given a ready object" in said
 
 
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("5", 5),
-        ("2.5", 2.5),
-        ("true", True),
-        ('["a#b", "c"]', ["a#b", "c"]),
-        ("12#34", "12#34"),
-        ("2024-01-01", "2024-01-01"),
-        ('"quoted"', '"quoted"'),
-        ("{a = 1}", "{a = 1}"),
-        ("5\nother = 3", "5\nother = 3"),
-        ("plain text", "plain text"),
-        ("", ""),
-    ],
-)
-def test_a_variable_is_a_number_boolean_or_array_or_else_the_text_itself(text: str, value: Any) -> None:
-    assert load(env={"LLMGINE_BUS__X": text}).bus.settings == {"x": value}
+def test_a_variables_text_is_kept_to_the_letter_until_its_setting_says_what_it_is() -> None:
+    settings = load(env={"LLMGINE_BUS__X": "4.10", "LLMGINE_BUS__TLS__CERT": "c"}).bus.settings
+    assert settings == {"x": "4.10", "tls": {"cert": "c"}}
+    assert isinstance(settings["x"], Text)
 
 
 def test_a_file_or_its_content_takes_the_place_of_llmgine_toml(tmp_path: Path) -> None:
@@ -155,7 +144,7 @@ def test_unknown_keys_are_named_with_their_source_and_nearest_match() -> None:
 
 def test_all_faults_of_all_sources_come_in_one_report() -> None:
     Path("llmgine.toml").write_text("bus = 5\nobservability = 'console'\ndeny = 'evil'\ncontent = 'yes'")
-    said = faults({"plugins": [("a", {}), "a", ("x",), {"path": 1}]}, env={"LLMGINE_LLM__NONE__KEY": "1"})
+    said = faults({"plugins": [("a", {}), "a", ("x",), {"path": 1}]}, env={"LLMGINE_LLM": ""})
     for part in (
         "faults in the configuration:",
         "llmgine.toml: bus is a plugin's name",
@@ -163,10 +152,11 @@ def test_all_faults_of_all_sources_come_in_one_report() -> None:
         "llmgine.toml: deny is a list of distributions, not 'evil'",
         "llmgine.toml: content is true or false, not 'yes'",
         "the constructor: plugins has two instances called 'a'; name one with `as`",
-        "LLMGINE_LLM__NONE__KEY sets nothing",
+        "the environment: LLMGINE_LLM is empty; name a plugin, or unset it",
     ):
         assert part in said
-    assert said.count("plugins is a plugin's name") == 2
+    assert "the constructor: plugins[2] is a plugin's name" in said
+    assert "the constructor: plugins[3] is a plugin's name" in said
 
 
 @pytest.mark.parametrize(
@@ -188,7 +178,7 @@ def test_defaults_that_are_given_count_where_no_source_says_anything() -> None:
     Path("llmgine.toml").write_text('plugins = ["mine"]')
     defaults = {"llm": "local", "plugins": ["agent"], "context_store": "sqlite"}
     config = load(defaults=defaults, env={"LLMGINE_LLM__DEFAULT__THREADS": "2"})
-    assert (config.llm["default"].use, config.llm["default"].settings) == ("local", {"threads": 2})
+    assert (config.llm["default"].use, config.llm["default"].settings) == ("local", {"threads": "2"})
     assert [(s.use, s.source) for s in config.plugins] == [("mine", "llmgine.toml")]
     assert config.context_store is not None
     assert (config.context_store.use, config.context_store.source) == ("sqlite", "the application's defaults")
@@ -233,3 +223,177 @@ def test_a_pyproject_without_tables_of_tools_is_a_fault_only_if_tool_is_somethin
         assert faults() == f"pyproject.toml: {says}"
     else:
         assert load() == load(file={})
+
+
+# ── how sources come together ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_settings_of_one_instance_come_together_from_all_sources_each_from_the_strongest() -> None:
+    Path("pyproject.toml").write_text(
+        "[tool.llmgine.bus]\nuse = 'nats'\na = 'p'\nb = 'p'\nc = 'p'\ntls = {x = 'p', y = 'p'}"
+    )
+    Path("llmgine.toml").write_text("bus = {a = 'f', b = 'f', tls = {x = 'f'}}")
+    config = load({"bus": ("nats@acme", {"a": "c"})}, env={"LLMGINE_BUS__TLS__Z": "e"})
+    assert config.bus.use == "nats@acme"
+    assert config.bus.settings == {"a": "c", "b": "f", "c": "p", "tls": {"x": "f", "y": "p", "z": "e"}}
+    assert config.bus.where(("a",)) == "the constructor: bus.a"
+    assert config.bus.where(("tls", "x")) == "llmgine.toml: bus.tls.x"
+    assert config.bus.where(("tls", "z")) == "the environment: LLMGINE_BUS__TLS__Z"
+    assert config.bus.where(("c", "deeper")) == "pyproject.toml: tool.llmgine.bus.c.deeper"
+
+
+def test_settings_of_another_plugin_than_the_one_selected_do_not_count() -> None:
+    Path("llmgine.toml").write_text("bus = {use = 'nats', servers = 'x'}")
+    config = load(env={"LLMGINE_BUS": "memory"})
+    assert (config.bus.use, config.bus.settings) == ("memory", {})
+
+
+def test_a_table_without_use_sets_what_the_default_takes() -> None:
+    Path("llmgine.toml").write_text("[bus]\ncapacity = 5")
+    config = load()
+    assert (config.bus.use, config.bus.settings, config.bus.source) == ("memory", {"capacity": 5}, "default")
+
+
+def test_a_table_without_use_that_nothing_else_selects_is_a_fault() -> None:
+    Path("llmgine.toml").write_text("[llm.big]\nmodel = 'm'")
+    assert faults() == "llmgine.toml: llm.big names no plugin; say which with `use`"
+
+
+def test_a_list_is_the_strongest_sources_and_its_instances_keep_their_settings() -> None:
+    Path("llmgine.toml").write_text("observability = ['console', {use = 'otel', endpoint = 'x'}]")
+    config = load(env={"LLMGINE_OBSERVABILITY": "otel,file"})
+    assert [(s.name, s.settings) for s in config.observability] == [("otel", {"endpoint": "x"}), ("file", {})]
+    assert load({"observability": []}).observability == ()
+
+
+def test_models_of_all_sources_are_there_by_name() -> None:
+    Path("llmgine.toml").write_text("[llm.fast]\nuse = 'local'\n[llm.default]\nuse = 'openai'\nmodel = 'm'")
+    config = load({"llm": {"big": "openai"}}, env={"LLMGINE_LLM": "local", "LLMGINE_LLM__BIG__MODEL": "b"})
+    assert {name: (s.use, s.settings) for name, s in config.llm.items()} == {
+        "big": ("openai", {"model": "b"}),
+        "default": ("local", {}),
+        "fast": ("local", {}),
+    }
+
+
+@pytest.mark.parametrize("content", ["context_store = false", "[context_store]\nuse = 'sqlite'"])
+def test_false_switches_an_optional_kind_off(content: str) -> None:
+    Path("llmgine.toml").write_text(content)
+    env = {} if "false" in content else {"LLMGINE_CONTEXT_STORE": "false"}
+    assert load(env=env).context_store is None
+
+
+def test_a_pair_may_be_an_array() -> None:
+    Path("llmgine.toml").write_text("observability = [['file', {path = 'x'}]]")
+    assert load().observability[0].settings == {"path": "x"}
+
+
+def test_the_environment_may_name_the_file(tmp_path: Path) -> None:
+    Path("llmgine.toml").write_text("bus = 'ignored'")
+    file = tmp_path / "other.toml"
+    file.write_text("bus = 'other'")
+    assert load(env={"LLMGINE_CONFIG": str(file)}).bus.use == "other"
+    assert load(env={"LLMGINE_CONFIG": "nowhere.toml"}, file={"bus": "given"}).bus.use == "given"
+    assert "nowhere.toml: there is no such file" in faults(env={"LLMGINE_CONFIG": "nowhere.toml"})
+
+
+def test_deadlines_are_numbers_of_seconds() -> None:
+    Path("llmgine.toml").write_text("start_timeout = 5\nstop_timeout = 2.5")
+    config = load(env={"LLMGINE_START_TIMEOUT": "7"})
+    assert (config.start_timeout, config.stop_timeout) == (7, 2.5)
+    for wrong in ("0", "-1", "soon", "true", "inf"):
+        said = faults(env={"LLMGINE_STOP_TIMEOUT": wrong})
+        assert "the environment: LLMGINE_STOP_TIMEOUT is a number of seconds above 0, not" in said
+
+
+# ── where values come from ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_value_knows_where_it_was_said_and_what_it_overrides() -> None:
+    Path("pyproject.toml").write_text("[tool.llmgine]\nbus = {use = 'nats', a = 1}\ncontent = true\nplugins = ['z']")
+    Path("llmgine.toml").write_text("bus = {use = 'nats', a = 2}\nplugins = ['agent', {use = 'b', as = 'c', x = 1}]")
+    values = load({"content": False}).values
+    assert [(v.key, v.value, v.where, v.overrides) for v in values] == [
+        ("bus", "nats", "llmgine.toml: bus", ("pyproject.toml: tool.llmgine.bus",)),
+        ("bus.a", 2, "llmgine.toml: bus.a", ("pyproject.toml: tool.llmgine.bus.a",)),
+        ("context_store", "memory", "default", ()),
+        ("tool_manager", "default", "default", ()),
+        ("plugins", ["agent", "c"], "llmgine.toml: plugins", ("pyproject.toml: tool.llmgine.plugins",)),
+        ("plugins.c.x", 1, "llmgine.toml: plugins[1].x", ()),
+        ("content", False, "the constructor: content", ("pyproject.toml: tool.llmgine.content",)),
+    ]
+
+
+def test_secrets_are_put_in_from_variables_and_shown_by_their_references() -> None:
+    Path("llmgine.toml").write_text("[llm.default]\nuse = 'openai'\nauth = 'Bearer ${env:KEY}'\nlist = ['${env:KEY}']")
+    config = load(env={"KEY": "sk-1"})
+    settings = config.llm["default"].settings
+    assert settings == {"auth": "Bearer sk-1", "list": ["sk-1"]}
+    assert isinstance(settings["auth"], Secret)
+    assert "sk-1" not in repr(config)
+    assert [v.value for v in config.values if v.key.startswith("llm.default.")] == ["Bearer ${env:KEY}", ["${env:KEY}"]]
+
+
+def test_a_doubled_dollar_stands_for_the_text_itself() -> None:
+    assert load({"bus": ("b", {"t": "$${env:KEY} ${other}"})}).bus.settings == {"t": "${env:KEY} ${other}"}
+
+
+def test_a_reference_to_a_variable_that_is_not_set_is_a_fault() -> None:
+    said = faults({"bus": ("b", {"t": {"key": "${env:NO_SUCH}"}})})
+    assert said == "the constructor: bus.t.key: the environment variable 'NO_SUCH' is not set"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "shown"),
+    [
+        ("api_key", "sk-1", "********"),
+        ("PASSWORD", "p", "********"),
+        ("access_token", "t", "********"),
+        ("max_tokens", "5", "5"),
+        ("api_key", "${env:KEY}", "${env:KEY}"),
+        ("url", "postgres://me:pw@host/db", "postgres://me:********@host/db"),
+    ],
+)
+def test_what_its_key_calls_a_secret_is_masked_where_values_are_shown(key: str, value: str, shown: str) -> None:
+    config = load({"bus": ("b", {key: value})}, env={"KEY": "x"})
+    assert config.values[1].value == shown
+
+
+def test_a_secret_survives_copying_and_pickling() -> None:
+    secret = Secret("sk-1", "${env:KEY}")
+    for other in (copy.deepcopy(secret), pickle.loads(pickle.dumps(secret))):
+        assert (other, repr(other)) == ("sk-1", "'${env:KEY}'")
+
+
+# ── variables that set nothing ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_variable_for_what_is_not_selected_is_noted_and_no_fault() -> None:
+    config = load(env={"LLMGINE_OBSERVABILITY__OTEL__ENDPOINT": "x", "LLMGINE_OBSERVABILITY": "console"})
+    where = "the environment: LLMGINE_OBSERVABILITY__OTEL__ENDPOINT"
+    assert config.notes == (f"{where} sets nothing: no observability 'otel' is selected",)
+
+
+def test_a_variable_whose_instance_is_misspelt_is_a_fault() -> None:
+    said = faults(env={"LLMGINE_OBSERVABILITY__CONSOL__COLOUR": "x", "LLMGINE_OBSERVABILITY": "console"})
+    assert said.endswith("sets nothing: no observability 'consol' is selected; did you mean 'console'?")
+
+
+@pytest.mark.parametrize(
+    "variable", ["LLMGINE_LLM__MODEL", "LLMGINE_BUS____X", "LLMGINE_CONTENT__X", "LLMGINE_BUSS__X"]
+)
+def test_a_variable_of_no_known_form_is_a_fault(variable: str) -> None:
+    assert f"the environment: unknown key {variable!r}" in faults(env={variable: "x"})
+
+
+def test_two_variables_of_which_one_goes_deeper_than_the_other_are_a_fault() -> None:
+    said = faults(env={"LLMGINE_BUS__TLS": "x", "LLMGINE_BUS__TLS__CERT": "y"})
+    assert "LLMGINE_BUS__TLS__CERT goes deeper than the environment: LLMGINE_BUS__TLS, which is no table" in said
+
+
+def test_what_can_be_read_is_read_beside_the_faults() -> None:
+    Path("llmgine.toml").write_text("observability = ['console']\nplugins = 5\nzzz = 1")
+    config, found = read_config({}, environment={})
+    assert config is not None
+    assert [s.name for s in config.observability] == ["console"]
+    assert len(found) == 2

@@ -1,0 +1,100 @@
+"""What is wrong with settings, told with source, key and cure."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import attrs
+
+from llmgine_core._settings._types import fields_of, is_enumeration, noun
+from llmgine_core.config import Selection
+
+__all__ = ["Fault", "faults_in", "tell"]
+
+_ABSENT = object()
+
+
+@attrs.frozen
+class Fault:
+    """One thing that is wrong with the settings.
+
+    Attributes:
+        error: what was raised.
+        path: of the setting.
+        wanted: the setting's type.
+    """
+
+    error: BaseException
+    path: tuple[str, ...]
+    wanted: Any
+
+
+def faults_in(error: BaseException, wanted: Any, path: tuple[str, ...] = ()) -> Iterator[Fault]:
+    """Each single thing that is wrong; cattrs notes on each error which attribute or item it is of."""
+    from cattrs.errors import AttributeValidationNote, IterableValidationNote
+
+    for note in getattr(error, "__notes__", ()):
+        if isinstance(note, AttributeValidationNote):
+            path, wanted = (*path, note.name.lstrip("_")), note.type
+        elif isinstance(note, IterableValidationNote):
+            path, wanted = (*path, str(note.index)), note.type
+    if isinstance(error, BaseExceptionGroup):
+        for each in cast("BaseExceptionGroup[BaseException]", error).exceptions:
+            yield from faults_in(each, wanted, path)
+    else:
+        yield Fault(error, path, wanted)
+
+
+def tell(selection: Selection, fault: Fault) -> Iterator[str]:
+    """Say what is wrong, where it was said, and of which plugin; of unknown keys, one text each."""
+    from cattrs.errors import ForbiddenExtraKeysError
+
+    error, path = fault.error, fault.path
+    if isinstance(error, ForbiddenExtraKeysError):
+        yield from (_told(selection, (*path, k), _unknown(k, error.cl)) for k in sorted(error.extra_fields))
+        return
+    value = _value_at(selection.settings, path)
+    if value is _ABSENT:
+        yield _told(selection, path, f"it is missing; {noun(fault.wanted)} is wanted")
+    elif isinstance(error, ValueError) and not is_enumeration(fault.wanted):
+        yield _told(selection, (*path, *_field_of(error, fault.wanted)), _text_of(error))
+    else:
+        yield _told(selection, path, f"{noun(fault.wanted)} is wanted, not {value!r}")
+
+
+def _told(selection: Selection, path: tuple[str, ...], text: str) -> str:
+    return f"{selection.where(path)}: {text} ({selection.kind} {selection.name!r})"
+
+
+def _unknown(key: str, settings_class: type[Any]) -> str:
+    known = list(fields_of(settings_class))
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"unknown setting{hint}; known: {', '.join(known) or 'none'}"
+
+
+def _value_at(settings: Any, path: tuple[str, ...]) -> Any:
+    """The value that was written there; a marker where there is none."""
+    for step in path:
+        if isinstance(settings, Mapping) and step in settings:
+            settings = cast("Mapping[str, Any]", settings)[step]
+        elif isinstance(settings, list) and step.isdigit() and int(step) < len(cast("Sequence[Any]", settings)):
+            settings = cast("Sequence[Any]", settings)[int(step)]
+        else:
+            return _ABSENT
+    return settings
+
+
+def _field_of(error: BaseException, settings_class: Any) -> tuple[str, ...]:
+    """The setting that a class's own validator refused, as far as what it raised tells: attrs' quote it first."""
+    fields: list[attrs.Attribute[Any]] = [each for each in error.args if isinstance(each, attrs.Attribute)]
+    quoted = re.match(r"'(\w+)'", _text_of(error))
+    names = [str(field.alias) for field in fields] or ([quoted[1]] if quoted else [])
+    return tuple(name for name in names[:1] if name in fields_of(settings_class))
+
+
+def _text_of(error: BaseException) -> str:
+    return error.args[0] if error.args and isinstance(error.args[0], str) else f"{type(error).__name__}: {error}"

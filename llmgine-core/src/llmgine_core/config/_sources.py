@@ -1,0 +1,73 @@
+"""The sources that are not the environment: what code gives, files, defaults."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from llmgine_core.config._environment import FILE_VARIABLE
+from llmgine_core.config._model import DEFAULT
+from llmgine_core.config._statements import Layer
+
+__all__ = ["constructor", "default_layers", "file_layers"]
+
+_FILE, _PROJECT_FILE = "llmgine.toml", "pyproject.toml"
+
+
+def constructor(given: Mapping[str, Any]) -> Layer:
+    """What the constructor was told; None means nothing."""
+    values = {key: value for key, value in given.items() if value is not None}
+    return Layer(source="the constructor", values=values, code=True)
+
+
+def default_layers(defaults: Mapping[str, Any], *, discover: bool) -> list[Layer]:
+    """What counts where nothing else is said."""
+    built_in = {"bus": "memory"} | ({"context_store": "memory", "tool_manager": "default"} if discover else {})
+    return [
+        Layer(source="the application's defaults", values=defaults, fallback=True),
+        Layer(source=DEFAULT, values=built_in, fallback=True),
+    ]
+
+
+def file_layers(
+    file: str | Path | Mapping[str, Any] | None, environment: Mapping[str, str], faults: list[str], *, discover: bool
+) -> list[Layer]:
+    """What the configuration file says, and below it the project file.
+
+    The configuration file is the one given, else the one that the environment names, else `llmgine.toml`.
+    """
+    layers: list[Layer] = []
+    named = environment.get(FILE_VARIABLE, "") if discover else ""
+    if isinstance(file, Mapping):
+        layers.append(Layer(source="the configuration given", values=file))
+    elif file is not None or named:
+        path = Path(file or named)
+        layers.append(Layer(source=str(path), values=_read_toml(path, faults)))
+    elif discover and Path(_FILE).is_file():
+        layers.append(Layer(source=_FILE, values=_read_toml(Path(_FILE), faults)))
+    if discover and Path(_PROJECT_FILE).is_file():
+        layers.append(Layer(source=_PROJECT_FILE, values=_project_table(faults), prefix="tool.llmgine."))
+    return layers
+
+
+def _project_table(faults: list[str]) -> dict[str, Any]:
+    table, path = _read_toml(Path(_PROJECT_FILE), faults), ""
+    for key in ("tool", "llmgine"):
+        inner, path = table.get(key, {}), f"{path}.{key}".lstrip(".")
+        if not isinstance(inner, dict):
+            faults.append(f"{_PROJECT_FILE}: {path} is a table, not {inner!r}")
+            return {}
+        table = cast("dict[str, Any]", inner)
+    return table
+
+
+def _read_toml(path: Path, faults: list[str]) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        faults.append(f"{path}: there is no such file")
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        faults.append(f"{path}: cannot be read: {error}")
+    return {}

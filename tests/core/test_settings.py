@@ -1,0 +1,172 @@
+"""Settings of plugins: what their classes may want, and what is said of what does not fit."""
+
+import datetime
+import enum
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import attrs
+import pytest
+
+from llmgine_core import ConfigError
+from llmgine_core._settings import settings_converter, structure_settings
+from llmgine_core.config import load_config
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+@attrs.frozen
+class Tls:
+    cert: str
+    port: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """One of each form."""
+
+    path: Path = Path()
+    tls: Tls | None = None
+    _private: int = 1
+    sizes: list[int] = attrs.field(factory=list[int])
+    pair: tuple[int, ...] = ()
+    names: Sequence[str] = ()
+    hosts: dict[str, Tls] = attrs.field(factory=dict[str, Tls])
+    headers: dict[str, str] = attrs.field(factory=dict[str, str])
+    colour: Colour = Colour.RED
+    capacity: int = attrs.field(default=1, validator=attrs.validators.ge(1))
+    mode: Literal["read", "write"] = "read"
+    either: int | str = 1
+    seconds: float | None = None
+    loud: bool = False
+    key: str | None = None
+    when: datetime.datetime | None = None
+    other: Any = None
+
+
+@attrs.frozen(kw_only=True)
+class Needy:
+    must: int
+
+
+def read(settings: dict[str, Any] | None = None, wanted: type[Any] = Settings, **variables: str) -> Any:
+    """The settings as a plugin gets them; names of variables in capitals are settings, others are variables."""
+    env = {(f"LLMGINE_BUS__{k}" if k.isupper() else k): v for k, v in variables.items()}
+    config = load_config({"bus": ("demo", settings or {})}, environment=env)
+    return structure_settings(config.bus, wanted, settings_converter())
+
+
+def faults(settings: dict[str, Any] | None = None, wanted: type[Any] = Settings, **variables: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        read(settings, wanted, **variables)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("path", "/a", Path("/a")),
+        ("private", "3", 3),
+        ("sizes", "1, 2", [1, 2]),
+        ("sizes", "[1, 2]", [1, 2]),
+        ("pair", "1,2", (1, 2)),
+        ("names", "a,b", ("a", "b")),
+        ("names", "1", ("1",)),
+        ("headers", "{a = 'b'}", {"a": "b"}),
+        ("hosts", "{h = {cert = 'c'}}", {"h": Tls("c")}),
+        ("colour", "blue", Colour.BLUE),
+        ("mode", "write", "write"),
+        ("either", "12", 12),
+        ("either", "twelve", "twelve"),
+        ("seconds", "2", 2.0),
+        ("seconds", "", None),
+        ("loud", "true", True),
+        ("key", "4.10", "4.10"),
+        ("key", "true", "true"),
+        ("when", "2026-01-02T03:04:05", datetime.datetime(2026, 1, 2, 3, 4, 5)),  # noqa: DTZ001
+        ("other", "[1]", [1]),
+        ("other", "text", "text"),
+    ],
+)
+def test_a_variables_text_is_read_as_what_its_setting_wants(key: str, text: str, value: Any) -> None:
+    config = load_config({"bus": "demo"}, environment={f"LLMGINE_BUS__{key.upper()}": text})
+    settings = structure_settings(config.bus, Settings, settings_converter())
+    got = getattr(settings, "_private" if key == "private" else key)
+    assert (got, type(got)) == (value, type(value))
+
+
+def test_a_variable_may_set_one_value_in_a_table() -> None:
+    assert read({"tls": {"cert": "c"}}, TLS__PORT="7").tls == Tls("c", 7)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [
+        ("tls", 5, "a table"),
+        ("tls", "text", "a table"),
+        ("sizes", "abc", "a list"),
+        ("sizes", {"1": 2}, "a list"),
+        ("names", "abc", "a list"),
+        ("headers", [1], "a table"),
+        ("hosts", 4, "a table"),
+        ("colour", "green", "'red' or 'blue'"),
+        ("mode", "append", "'read' or 'write'"),
+        ("either", 1.5, "a whole number or a text"),
+        ("seconds", True, "a number"),
+        ("capacity", "5", "a whole number"),
+        ("capacity", 2.5, "a whole number"),
+        ("loud", 1, "true or false"),
+        ("key", 5, "a text"),
+        ("path", 5, "a path"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_with_what_is_wanted(key: str, value: Any, wanted: str) -> None:
+    assert faults({key: value}) == f"the constructor: bus.{key}: {wanted} is wanted, not {value!r} (bus 'demo')"
+
+
+def test_faults_are_all_told_each_with_its_path() -> None:
+    said = faults({"sizes": [1, "x"], "hosts": {"h": {"port": 1}}, "tls": {"cert": "c", "prt": 1}, "sze": 1})
+    for part in (
+        "bus.sizes.1: a whole number is wanted, not 'x'",
+        "bus.hosts.h.cert: it is missing; a text is wanted",
+        "bus.tls.prt: unknown setting; did you mean 'port'?; known: cert, port",
+        "bus.sze: unknown setting; did you mean",
+    ):
+        assert part in said
+
+
+def test_a_setting_that_is_missing_is_named() -> None:
+    said = "the constructor: bus.must: it is missing; a whole number is wanted (bus 'demo')"
+    assert faults(wanted=Needy) == said
+
+
+def test_what_a_validator_says_is_told_with_the_settings_key() -> None:
+    assert faults({"capacity": 0}) == "the constructor: bus.capacity: 'capacity' must be >= 1: 0 (bus 'demo')"
+    assert "the environment: LLMGINE_BUS__CAPACITY: 'capacity' must be" in faults(CAPACITY="0")
+
+
+def test_a_secret_reaches_the_plugin_and_no_message() -> None:
+    settings = read({"key": "${env:token}", "names": ["${env:token}"]}, token="sk-123")
+    assert (settings.key, settings.names) == ("sk-123", ("sk-123",))
+    assert "sk-123" not in repr(settings)
+    said = faults({"capacity": "${env:token}", "colour": "${env:token}"}, token="sk-123")
+    assert "a whole number is wanted, not '${env:token}'" in said
+    assert "sk-123" not in said
+
+
+def test_a_secret_in_a_validators_text_is_hidden_and_so_is_its_cause() -> None:
+    def refuse(_: Any, __: Any, value: str) -> None:
+        raise ValueError(f"bad key {value}")
+
+    keyed = attrs.make_class("keyed", {"key": attrs.field(type=str, validator=refuse)})
+    with pytest.raises(ConfigError, match=r"bad key \$\{env:token\}") as caught:
+        read({"key": "${env:token}"}, keyed, token="sk-123")
+    assert caught.value.__cause__ is None
+
+
+def test_a_number_may_come_from_a_reference() -> None:
+    assert read({"capacity": "${env:size}"}, size="17").capacity == 17
