@@ -242,6 +242,19 @@ class Hooks:
         """
         raise NotImplementedError
 
+    @declare("plugins", collected=True)
+    def llmgine_register_tools(self: Any) -> Sequence[Callable[..., Any]]:
+        """Offer functions as tools, in every session.
+
+        Called once for each configured instance, while the application is built, before there is an application.
+
+        Looked for in plugins of kind `plugins`. Since API version 1.
+
+        Returns:
+            A list or tuple of functions, marked with `@tool` where they have something to say beyond their signature.
+        """
+        raise NotImplementedError
+
     @declare("plugins")
     def llmgine_create_redactor(self: Any, build: Build[Any]) -> Redactor:
         """Make what takes out of records what must not leave the process.
@@ -256,19 +269,6 @@ class Hooks:
 
         Returns:
             A redactor. One that fails on a record loses the record, which is counted.
-        """
-        raise NotImplementedError
-
-    @declare("plugins", collected=True)
-    def llmgine_register_tools(self: Any) -> Sequence[Callable[..., Any]]:
-        """Offer functions as tools, in every session.
-
-        Called once for each configured instance, while the application is built, before there is an application.
-
-        Looked for in plugins of kind `plugins`. Since API version 1.
-
-        Returns:
-            A list or tuple of functions, marked with `@tool` where they have something to say beyond their signature.
         """
         raise NotImplementedError
 
@@ -287,7 +287,7 @@ class Hooks:
 
         Returns:
             An async context manager, or None for nothing. Entered and left in one task of its own, so it may open a
-            task group; either has 120 s.
+            task group; either has a deadline.
         """
         raise NotImplementedError
 
@@ -333,7 +333,7 @@ class Hooks:
 HOOKS: Mapping[str, Hook[Any]] = cast(
     "dict[str, Hook[Any]]", {name: hook for name, hook in vars(Hooks).items() if isinstance(hook, Hook)}
 )
-"""The hooks by name."""
+"""The hooks by name; those of one plugin are called in this order."""
 
 HookSpecs: type[Any] = type("HookSpecs", (), {name: hook.specification for name, hook in HOOKS.items()})
 """The specifications, as pluggy takes them."""
