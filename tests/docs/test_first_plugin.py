@@ -43,7 +43,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-def run(*command: str, site: Path, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+def run(*command: str | Path, site: Path, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run Python with the plugin installed."""
     environment = {**os.environ, "PYTHONPATH": str(site), **variables}
     return subprocess.run(
@@ -82,3 +82,11 @@ def test_a_misspelt_setting_is_refused_with_the_nearest(site: Path, tmp_path: Pa
     (tmp_path / "llmgine.toml").write_text('observability = [{ use = "tally", titel = "What happened" }]\n')
     done = run("-c", PROGRAM, site=site, cwd=tmp_path)
     assert "llmgine.toml: observability[0].titel: unknown setting; did you mean 'title'?" in done.stderr
+
+
+def test_the_pages_own_test_passes_where_the_plugin_is_installed(site: Path, tmp_path: Path) -> None:
+    """pytest needs nothing but the plugin's file of tests."""
+    (written,) = site.parent.glob("tests/test_*.py")
+    done = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, written, site=site, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("passed") == 1
