@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar, overload
+from typing import Any, Self, TypeVar, overload
 
 from llmgine_core import abc
 from llmgine_core._application_session import ApplicationSession, LightSession
@@ -144,9 +144,9 @@ class Application:
     async def run(self) -> None: ...
 
     @overload
-    async def run(self, main: Callable[[Application], Awaitable[T]]) -> T | None: ...
+    async def run(self, main: Callable[[Self], Awaitable[T]]) -> T | None: ...
 
-    async def run(self, main: Callable[[Application], Awaitable[T]] | None = None) -> T | None:
+    async def run(self, main: Callable[[Self], Awaitable[T]] | None = None) -> T | None:
         """Wait until the process is told to stop (SIGTERM, SIGINT) or `request_stop` is called.
 
         Leave the application's block afterwards, which drains it. Several applications may wait at once; a signal
