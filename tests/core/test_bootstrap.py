@@ -39,7 +39,6 @@ from llmgine_core import (
     StreamGenerateCommand,
     Usage,
     _plugins,
-    bootstrap,
 )
 from llmgine_core.config import load_config
 from llmgine_core.hookspecs import hookimpl
@@ -340,29 +339,6 @@ async def test_a_lifespan_whose_own_task_fails_is_told_when_the_application_ends
     assert str(caught.value.exceptions[0]) == "in the background"
 
 
-async def test_a_part_that_does_not_start_or_stop_in_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bootstrap, "_STEP", 0.01)
-
-    class Hanging(ScriptedModel):
-        def __init__(self, *, starts: bool) -> None:
-            super().__init__()
-            self.starts = starts
-
-        async def __aenter__(self) -> None:
-            if not self.starts:
-                await anyio.sleep_forever()
-
-        async def __aexit__(self, *error: Any) -> None:
-            await anyio.sleep_forever()
-
-    with pytest.raises(TimeoutError, match=r"llm 'default' .* did not start within 0\.01 s"):
-        async with make(llm=Hanging(starts=False)):
-            raise AssertionError("never reached")
-    with pytest.raises(TimeoutError, match=r"llm 'default' .* did not stop within 0\.01 s"):
-        async with make(llm=Hanging(starts=True)):
-            pass
-
-
 async def test_an_observability_handler_that_cannot_start_stops_the_start_and_is_named() -> None:
     class Torn(RecordingEventHandler):
         def open_exporter(self) -> None:
@@ -412,14 +388,6 @@ async def test_several_applications_at_once_share_nothing() -> None:
         assert seen.seen == []
     with pytest.raises(LookupError):
         MessageBus.current()
-
-
-async def test_all_faults_of_plugins_are_reported_together(site: Site) -> None:
-    site.install("d", {"torn_plugin": "raise SystemExit(3)"}, {"llmgine.observability": {"torn": "torn_plugin"}})
-    with pytest.raises(ExceptionGroup, match="3 plugins cannot be used") as caught:
-        async with make(observability=["torn", "absent"], bus=("memory", {"capcity": 5})):
-            raise AssertionError("never reached")
-    assert {type(e) for e in caught.value.exceptions} == {PluginLoadError, PluginNotFoundError, ConfigError}
 
 
 async def test_an_unselected_plugin_that_is_broken_is_never_imported(site: Site) -> None:
@@ -487,44 +455,6 @@ async def test_a_ready_plugin_that_implements_no_hook_is_refused() -> None:
     ]
 
 
-async def test_faults_of_ready_objects_are_reported_with_all_others() -> None:
-    class Misspelt:
-        @hookimpl
-        def llmgine_lifespn(self) -> None: ...
-
-    with pytest.raises(ExceptionGroup, match="4 plugins cannot be used") as caught:
-        async with make(llm=object(), plugins=[Misspelt(), object()], observability=["absent"]):
-            raise AssertionError("never reached")
-    said = [str(error).splitlines()[0] for error in caught.value.exceptions]
-    assert said[0].startswith("observability handler 'absent' is not installed")
-    assert said[1].startswith("it is <object")
-    assert "llmgine_lifespn" in said[2]
-    assert said[3] == "it implements no hook"
-
-
-BROKEN_BUS = """
-from llmgine_core.hookspecs import hookimpl
-
-@hookimpl
-def llmgine_create_message_bus(build):
-    raise ConnectionError("no broker")
-"""
-
-
-async def test_a_bus_that_cannot_be_built_is_told_before_what_needs_it(site: Site) -> None:
-    site.install("d", {"broken_bus": BROKEN_BUS}, {"llmgine.bus": {"broken": "broken_bus"}})
-    with pytest.raises(PluginLoadError, match="llmgine_create_message_bus raised ConnectionError: no broker"):
-        async with make(bus="broken", observability=["file"], llm=ScriptedModel(), plugins=[Lifespan([])]):
-            raise AssertionError("never reached")
-    with pytest.raises(ExceptionGroup, match="2 plugins cannot be used") as caught:
-        async with make(bus="broken", llm=object()):
-            raise AssertionError("never reached")
-    assert [str(error).splitlines()[0].split(" ")[0] for error in caught.value.exceptions] == [
-        "it",
-        "llmgine_create_message_bus",
-    ]
-
-
 async def test_a_loaded_configuration_stands_for_every_argument_that_selects() -> None:
     model = ScriptedModel()
     config = load_config({"llm": model}, environment={}, discover=False)
@@ -534,16 +464,6 @@ async def test_a_loaded_configuration_stands_for_every_argument_that_selects() -
     with pytest.raises(ConfigError, match="the constructor: llm, content cannot be given beside a Config"):
         async with make(config=config, llm=model, content=True):
             raise AssertionError("never reached")
-
-
-async def test_health_tells_of_the_bus_the_handlers_and_what_plugins_check() -> None:
-    async with make(observability=[RecordingEventHandler()], plugins=[Lifespan([])], tool_manager=Tools) as app:
-        health = app.health()
-        assert not health.ok
-        assert health.checks["good"] == {"ok": True}
-        assert health.checks["bad"] == {"ok": False, "error": "ValueError: ill"}
-        assert health.checks["bus"]["abandoned_threads"] == 0
-        assert health.checks["observability.recording"]["ok"]
 
 
 # ── sessions of an application ───────────────────────────────────────────────────────────────────────────────────────

@@ -30,6 +30,8 @@ def type_of(field: "attrs.Attribute[Any]") -> str:
 
 
 def make(kind: type[errors.LlmgineError]) -> errors.LlmgineError:
+    if issubclass(kind, errors.BootstrapError):
+        return kind("said", [errors.ConfigError(("one",)), errors.PluginError("two")])
     if not attrs.has(kind):
         return kind("said")
     facts = {field.name: VALUES[type_of(field)] for field in attrs.fields(kind)}

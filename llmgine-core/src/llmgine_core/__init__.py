@@ -4,7 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from llmgine_core._application import Application, ApplicationSession
+    from llmgine_core._application import Application
+    from llmgine_core._application_session import ApplicationSession
     from llmgine_core._bus import MessageBus
     from llmgine_core._session import BusSession
     from llmgine_core._transport import InMemoryTransport
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
         tool,
     )
     from llmgine_core.errors import (
+        BootstrapError,
         BusClosedError,
         BusError,
         ConfigError,
@@ -93,6 +95,7 @@ if TYPE_CHECKING:
         PluginError,
         PluginLoadError,
         PluginNotFoundError,
+        PluginTimeoutError,
         QueueFullError,
         RateLimitedError,
         RemoteHandlerError,
@@ -145,6 +148,7 @@ __all__ = [
     "ApplicationSession",
     "Approval",
     "ApproveToolCall",
+    "BootstrapError",
     "BootstrapReadyEvent",
     "BootstrapStartEvent",
     "BootstrapStopEvent",
@@ -214,6 +218,7 @@ __all__ = [
     "PluginLoadError",
     "PluginLoadedEvent",
     "PluginNotFoundError",
+    "PluginTimeoutError",
     "QueueFullError",
     "RateLimitedError",
     "ReasoningPart",
@@ -278,6 +283,7 @@ _HOMES = (
     "_session",
     "_bus",
     "observability",
+    "_application_session",
     "_application",
     "bootstrap",
 )

@@ -48,6 +48,10 @@ class EventLoop:
         """What gives the task that runs the caller; on asyncio only, as `interrupts_tasks` says."""
         return functools.partial(asyncio.current_task, self._token)
 
+    def time(self) -> float:
+        """The loop's clock, in seconds; on its thread, also outside of tasks, where anyio may not know the loop."""
+        return float(self._trio.current_time() if self._trio else self._token.time())
+
     def ticket(self) -> Ticket:
         """Something to wait for that costs less than an `anyio.Event`, for one waiter."""
         return _TrioTicket(self._trio.lowlevel) if self._trio else _AsyncioTicket(self._token)

@@ -6,9 +6,13 @@ They are attrs classes, so they pickle and compare by identity like any exceptio
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Sequence
+
 import attrs
 
 __all__ = [
+    "BootstrapError",
     "BusClosedError",
     "BusError",
     "ConfigError",
@@ -25,6 +29,7 @@ __all__ = [
     "PluginError",
     "PluginLoadError",
     "PluginNotFoundError",
+    "PluginTimeoutError",
     "QueueFullError",
     "RateLimitedError",
     "RemoteHandlerError",
@@ -114,6 +119,18 @@ class PluginLoadError(PluginError):
 
 
 @attrs.define
+class PluginTimeoutError(PluginError, TimeoutError):
+    """A plugin did not start or stop in time: on three lines what happened, which plugin it was, and how to mend it."""
+
+    what: str
+    plugin: str
+    cure: str
+
+    def __str__(self) -> str:
+        return f"{self.what}\n  plugin: {self.plugin}\n  cure: {self.cure}"
+
+
+@attrs.define
 class PluginConflictError(PluginError):
     """Two distributions offer a plugin of the same kind and name."""
 
@@ -140,6 +157,23 @@ class PluginApiError(PluginError):
             f"  plugin: {self.plugin}\n"
             f"  cure: install a release of the plugin that fits this llmgine-core"
         )
+
+
+class BootstrapError(LlmgineError, ExceptionGroup[LlmgineError]):
+    """An application has several faults that keep it from starting; `exceptions` holds each, for `except*` too.
+
+    Args:
+        message: what they keep from what.
+        exceptions: the faults, at least one.
+    """
+
+    def derive(self, excs: Sequence[LlmgineError], /) -> BootstrapError:  # type: ignore[override]
+        """Some of the faults, as `split` and `except*` part them."""
+        return BootstrapError(self.message, excs)
+
+    def __str__(self) -> str:
+        faults = [textwrap.indent(str(fault), "    ").strip() for fault in self.exceptions]
+        return "\n".join([f"{self.message}; faults: {len(faults)}", *(f"  - {fault}" for fault in faults)])
 
 
 # ── bus ──────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol, Self, TypeVar, overload
 
 from llmgine_core.abc.bus import BusSession, MessageBus
 from llmgine_core.abc.services import ContextStore, LanguageModel, ToolManager
@@ -11,6 +11,8 @@ from llmgine_core.abc.telemetry import Telemetry
 from llmgine_core.contracts import ChatMessage, Health, Message, Usage
 
 __all__ = ["Application", "ApplicationSession", "History"]
+
+T = TypeVar("T")
 
 
 class History(Protocol):
@@ -110,7 +112,29 @@ class Application(Protocol):
         ...
 
     def health(self) -> Health:
-        """How it is."""
+        """How it is: the bus, every observability handler, and what plugins check as `{kind}.{instance}.{check}`."""
+        ...
+
+    @overload
+    async def run(self) -> None: ...
+
+    @overload
+    async def run(self, main: Callable[[Self], Awaitable[T]]) -> T | None: ...
+
+    async def run(self, main: Callable[[Self], Awaitable[T]] | None = None) -> T | None:
+        """Wait until the process is told to stop or `request_stop` is called.
+
+        Args:
+            main: what to run meanwhile, with the application as its argument; cancelled at the stop, unless it waits in
+                `run()` itself.
+
+        Returns:
+            What `main` returned; None if it was cancelled, or there is none.
+        """
+        ...
+
+    def request_stop(self) -> None:
+        """Let `run` return; from anywhere."""
         ...
 
     def session(self, id: str | None = None, *, join: bool = False) -> ApplicationSession:

@@ -15,7 +15,7 @@ import attrs
 from llmgine_core import errors
 from llmgine_core.contracts import ToolFailure
 from llmgine_core.contracts.turns import exception_message, exception_name
-from llmgine_core.errors import RemoteHandlerError, SerializationError
+from llmgine_core.errors import BootstrapError, RemoteHandlerError, SerializationError
 from llmgine_core.serialization._messages import shared_converter
 from llmgine_core.serialization._text import from_text, is_object, naming_the_path, refuse_foreign, to_text
 
@@ -108,10 +108,11 @@ def _read(document: Any, path: str) -> Exception:
 
 def _made(fields: Mapping[str, Any], path: str) -> Any:
     kind: Any = _KNOWN.get(fields["type"])
-    if kind is ExceptionGroup and isinstance(fields.get("errors"), list):
+    if kind in (ExceptionGroup, BootstrapError) and isinstance(fields.get("errors"), list):
         members = [_read(member, f"{path}.errors[{place}]") for place, member in enumerate(fields["errors"])]
         with naming_the_path(f"{path}.errors"):
-            return ExceptionGroup(fields["message"], members)
+            group: Any = kind
+            return group(fields["message"], members)
     if kind is not None and attrs.has(kind) and "data" in fields:
         with naming_the_path(f"{path}.data"):
             return shared_converter().structure(fields["data"], kind)

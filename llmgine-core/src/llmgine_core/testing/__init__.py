@@ -1,12 +1,13 @@
-"""What tests of applications and plugins need: a scripted model, a transport with faults, conformance kits.
+"""What tests of applications and plugins need.
 
-For an application with exactly the plugins that a test names, give `ApplicationBootstrap` the argument
-`discover=False`.
+An application with exactly the plugins that a test names, a scripted model, a handler that remembers, a transport with
+faults, conformance kits.
 """
 
 import sys
 from typing import TYPE_CHECKING, Any
 
+from llmgine_core.testing.application import application, plugin
 from llmgine_core.testing.models import Answer, ScriptedModel
 from llmgine_core.testing.recording import RecordingEventHandler
 from llmgine_core.testing.transports import LoopbackTransport
@@ -22,6 +23,8 @@ __all__ = [
     "MessageBusConformance",
     "RecordingEventHandler",
     "ScriptedModel",
+    "application",
+    "plugin",
 ]
 
 
