@@ -414,6 +414,15 @@ async def test_a_default_plugin_that_is_installed_and_broken_stops_the_start(
                 _ = app.context_store
 
 
+async def test_a_variable_that_sets_nothing_is_told_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("LLMGINE_OBSERVABILITY__OTEL__ENDPOINT", "x")
+    async with ApplicationBootstrap():
+        pass
+    assert "LLMGINE_OBSERVABILITY__OTEL__ENDPOINT sets nothing" in caplog.text
+
+
 async def test_one_line_says_what_is_installed_but_not_selected(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "llmgine.bootstrap")
     site.install("d", {}, {"llmgine.observability": {"mine": "m"}})

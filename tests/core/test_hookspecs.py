@@ -13,7 +13,7 @@ import pluggy
 import pytest
 
 from llmgine_context import InMemoryContextStore
-from llmgine_core import Application, ApplicationBootstrap, EventRecord, MessageBus, PluginLoadError
+from llmgine_core import ApplicationBootstrap, EventRecord, MessageBus, PluginLoadError
 from llmgine_core.hookspecs import HOOKS, KINDS, PROJECT, Build, Hook, HookSpecs, hookimpl, impl
 from llmgine_core.testing import RecordingEventHandler, ScriptedModel
 from llmgine_tools import ToolManager
@@ -243,23 +243,6 @@ async def test_each_hook_is_called_once_for_an_instance_in_the_kinds_that_it_nam
     assert called == [name for name, hook in HOOKS.items() if kind in hook.kinds]
     assert everything.called.index("entered") == everything.called.index("llmgine_lifespan") + 1
     assert everything.called[-1] == "left"
-
-
-async def test_no_hook_is_called_after_the_start(everything: Everything) -> None:
-    kinds: dict[str, Any] = {kind: selected(kind)[kind] for kind in KINDS}
-    async with ApplicationBootstrap(discover=False, **kinds) as app:
-        before = len(everything.called)
-        await use(app)
-        assert everything.called[before:] == []
-    assert set(everything.called[before:]) == {"left"}
-
-
-async def use(app: Application) -> None:
-    """Something of each kind."""
-    assert app.health().checks["everything"] == {"ok": True}
-    async with app.session() as session:
-        assert session.tools.definitions()
-        await session.history.clear()
 
 
 async def test_several_instances_of_a_plugin_are_each_asked(everything: Everything) -> None:

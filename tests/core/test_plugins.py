@@ -92,7 +92,7 @@ def test_a_selected_plugin_is_built_with_its_settings(site: Site) -> None:
 def test_settings_that_do_not_fit_are_all_named_with_their_source(site: Site) -> None:
     handler_site(site, GOOD)
     with pytest.raises(
-        ConfigError, match=r"the constructor: observability\[0\].pth: unknown setting; did you mean 'path'"
+        ConfigError, match=r"the constructor: observability\[0\].pth: unknown setting 'pth'; did you mean 'path'"
     ):
         load({"use": "good", "pth": "x"}).settings()
     with pytest.raises(ConfigError, match=r"\[0\].loud: true or false is wanted, not 'yes'"):

@@ -81,7 +81,7 @@ def test_a_misspelt_setting_is_refused_with_the_nearest(site: Path, tmp_path: Pa
     """The error names file, plugin, key and match."""
     (tmp_path / "llmgine.toml").write_text('observability = [{ use = "tally", titel = "What happened" }]\n')
     done = run("-c", PROGRAM, site=site, cwd=tmp_path)
-    assert "llmgine.toml: observability[0].titel: unknown setting; did you mean 'title'?" in done.stderr
+    assert "llmgine.toml: observability[0].titel: unknown setting 'titel'; did you mean 'title'?" in done.stderr
 
 
 def test_the_pages_own_test_passes_where_the_plugin_is_installed(site: Path, tmp_path: Path) -> None:

@@ -206,7 +206,7 @@ def test_the_environment_changes_the_model_that_nobody_configured(tmp_path: Path
     assert TIME.search(done.stdout)
     done = chat(cwd=tmp_path, variables={"LLMGINE_LLM__DEFAULT__MAX_TOKENS": "50"})
     assert done.returncode == 1
-    assert "LLMGINE_LLM__DEFAULT__MAX_TOKENS: unknown setting" in done.stderr
+    assert "LLMGINE_LLM__DEFAULT__MAX_TOKENS: unknown setting 'max_tokens'" in done.stderr
 
 
 def test_a_collector_gets_the_spans_of_the_conversation(tmp_path: Path) -> None:

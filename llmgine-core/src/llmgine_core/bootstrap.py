@@ -108,6 +108,8 @@ class ApplicationBootstrap:
         except BaseException as error:
             await self._stop(error)
             raise
+        for note in config.notes:
+            _logger.warning("%s", note)
         if self._discover:
             _name_unselected(config)
         return app

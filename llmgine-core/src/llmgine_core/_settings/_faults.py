@@ -54,7 +54,7 @@ def tell(selection: Selection, fault: Fault) -> Iterator[str]:
 
     error, path = fault.error, fault.path
     if isinstance(error, ForbiddenExtraKeysError):
-        yield from (_told(selection, (*path, k), _unknown(k, error.cl)) for k in sorted(error.extra_fields))
+        yield from (_unknown(selection, (*path, key), error.cl) for key in sorted(error.extra_fields))
         return
     value = _value_at(selection.settings, path)
     if value is _ABSENT:
@@ -69,11 +69,12 @@ def _told(selection: Selection, path: tuple[str, ...], text: str) -> str:
     return f"{selection.where(path)}: {text} ({selection.kind} {selection.name!r})"
 
 
-def _unknown(key: str, settings_class: type[Any]) -> str:
+def _unknown(selection: Selection, path: tuple[str, ...], settings_class: type[Any]) -> str:
     known = list(fields_of(settings_class))
-    near = difflib.get_close_matches(key, known, n=1)
+    near = difflib.get_close_matches(path[-1], known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"unknown setting{hint}; known: {', '.join(known) or 'none'}"
+    takes = f"{selection.kind} {selection.name!r} takes {', '.join(known) or 'none'}"
+    return f"{selection.where(path)}: unknown setting {path[-1]!r}{hint} ({takes})"
 
 
 def _value_at(settings: Any, path: tuple[str, ...]) -> Any:
