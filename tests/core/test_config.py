@@ -182,12 +182,8 @@ def test_defaults_that_are_given_count_where_no_source_says_anything() -> None:
     assert [(s.use, s.source) for s in config.plugins] == [("mine", "llmgine.toml")]
     assert config.context_store is not None
     assert (config.context_store.use, config.context_store.source) == ("sqlite", "the application's defaults")
-    assert [s.use for s in load(defaults=defaults, discover=False).selections()] == [
-        "memory",
-        "sqlite",
-        "local",
-        "agent",
-    ]
+    without = load(defaults=defaults, discover=False).selections()
+    assert [s.use for s in without] == ["memory@llmgine-core", "sqlite", "local", "agent"]
 
 
 @pytest.mark.parametrize(
@@ -212,7 +208,7 @@ def test_pyproject_counts_below_a_file_that_is_given() -> None:
     Path("llmgine.toml").write_text('tool_manager = "ignored"')
     Path("pyproject.toml").write_text('[tool.llmgine]\nbus = "p"\ncontext_store = "p"')
     config = load(file={"bus": "given"})
-    assert [s.use for s in config.selections()] == ["given", "p", "default"]
+    assert [s.name for s in config.selections()] == ["given", "p", "default"]
     assert [s.use for s in load(file={"bus": "given"}, discover=False).selections()] == ["given"]
 
 
@@ -251,7 +247,7 @@ def test_settings_of_another_plugin_than_the_one_selected_do_not_count() -> None
 def test_a_table_without_use_sets_what_the_default_takes() -> None:
     Path("llmgine.toml").write_text("[bus]\ncapacity = 5")
     config = load()
-    assert (config.bus.use, config.bus.settings, config.bus.source) == ("memory", {"capacity": 5}, "default")
+    assert (config.bus.name, config.bus.settings, config.bus.source) == ("memory", {"capacity": 5}, "default")
 
 
 def test_a_table_without_use_that_nothing_else_selects_is_a_fault() -> None:
@@ -316,8 +312,8 @@ def test_every_value_knows_where_it_was_said_and_what_it_overrides() -> None:
     assert [(v.key, v.value, v.where, v.overrides) for v in values] == [
         ("bus", "nats", "llmgine.toml: bus", ("pyproject.toml: tool.llmgine.bus",)),
         ("bus.a", 2, "llmgine.toml: bus.a", ("pyproject.toml: tool.llmgine.bus.a",)),
-        ("context_store", "memory", "default", ()),
-        ("tool_manager", "default", "default", ()),
+        ("context_store", "memory@llmgine-context", "default", ()),
+        ("tool_manager", "default@llmgine-tools", "default", ()),
         ("plugins", ["agent", "c"], "llmgine.toml: plugins", ("pyproject.toml: tool.llmgine.plugins",)),
         ("plugins.c.x", 1, "llmgine.toml: plugins[1].x", ()),
         ("content", False, "the constructor: content", ("pyproject.toml: tool.llmgine.content",)),

@@ -13,6 +13,9 @@ from llmgine_core.config._statements import Layer
 
 __all__ = ["constructor", "default_layers", "file_layers"]
 
+# With their distributions, so that another one that offers the same name does not stop whoever never asked for it.
+_BUS = {"bus": "memory@llmgine-core"}
+_OPTIONAL = {"context_store": "memory@llmgine-context", "tool_manager": "default@llmgine-tools"}
 _FILE, _PROJECT_FILE = "llmgine.toml", "pyproject.toml"
 
 
@@ -24,7 +27,7 @@ def constructor(given: Mapping[str, Any]) -> Layer:
 
 def default_layers(defaults: Mapping[str, Any], *, discover: bool) -> list[Layer]:
     """What counts where nothing else is said."""
-    built_in = {"bus": "memory"} | ({"context_store": "memory", "tool_manager": "default"} if discover else {})
+    built_in = _BUS | (_OPTIONAL if discover else {})
     return [
         Layer(source="the application's defaults", values=defaults, fallback=True),
         Layer(source=DEFAULT, values=built_in, fallback=True),
