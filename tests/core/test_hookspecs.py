@@ -213,7 +213,7 @@ class Everything:
     @impl.llmgine_health_checks
     def llmgine_health_checks(self, app: Any) -> dict[str, Callable[[], dict[str, Any]]]:
         self._note()
-        return {"everything": lambda: {"ok": True}}
+        return {"mine": lambda: {"ok": True}}
 
 
 @pytest.fixture
@@ -256,7 +256,7 @@ async def test_no_hook_is_called_after_the_start(everything: Everything) -> None
 
 async def use(app: Application) -> None:
     """Something of each kind."""
-    assert app.health().checks["everything"] == {"ok": True}
+    assert app.health().checks["plugins.everything.mine"] == {"ok": True}
     async with app.session() as session:
         assert session.tools.definitions()
         await session.history.clear()

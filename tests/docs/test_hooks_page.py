@@ -31,7 +31,7 @@ async def main():
         print(await session.execute(Greet("Ada")))
         print(app.llm().model, type(app.context_store).__name__)
         print(*sorted(tool.name for tool in session.tools.definitions()))
-        print(app.health().checks["greeter"], app.bus.stats().total.pending)
+        print(app.health().checks["plugins.greeter.door"], app.bus.stats().total.pending)
 
 anyio.run(main)
 """
