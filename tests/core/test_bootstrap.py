@@ -32,6 +32,7 @@ from llmgine_core import (
     LLMTextDelta,
     MessageBus,
     ObservabilityEventHandler,
+    PluginConflictError,
     PluginLoadError,
     PluginNotFoundError,
     QueueFullError,
@@ -399,19 +400,27 @@ async def test_an_unselected_plugin_that_is_broken_is_never_imported(site: Site)
 async def test_a_default_plugin_that_is_installed_and_broken_stops_the_start(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site.install(
-        "torn", {"torn_store": "raise ImportError('torn')"}, {"llmgine.context_store": {"memory": "torn_store"}}
-    )
-    ours = [e for e in _plugins.installed() if e.distribution in ("torn", "llmgine-core")]
+    name = "llmgine-context"
+    site.install(name, {"torn_store": "raise ImportError('torn')"}, {"llmgine.context_store": {"memory": "torn_store"}})
+    with pytest.raises(PluginLoadError, match="torn"):
+        async with ApplicationBootstrap():
+            raise AssertionError("never reached")
+    ours = [e for e in _plugins.installed() if e.distribution == "llmgine-core"]
     with monkeypatch.context() as patch:
         patch.setattr(_plugins, "installed", lambda kind=None: tuple(e for e in ours if kind in (None, e.kind)))
-        with pytest.raises(PluginLoadError, match="torn"):
-            async with ApplicationBootstrap():
-                raise AssertionError("never reached")
-        ours = [e for e in ours if e.distribution != "torn"]
         async with ApplicationBootstrap() as app:
             with pytest.raises(PluginNotFoundError, match="pip install llmgine-context"):
                 _ = app.context_store
+
+
+async def test_a_distribution_that_offers_a_defaults_name_too_stops_only_who_asks_for_it(site: Site) -> None:
+    broken = {"llmgine.bus": {"memory": "torn"}, "llmgine.context_store": {"memory": "torn"}}
+    site.install("acme", {"torn": "raise ImportError('torn')"}, broken)
+    async with ApplicationBootstrap() as app:
+        assert type(app.bus) is MessageBus
+    with pytest.raises(PluginConflictError, match="memory@acme"):
+        async with ApplicationBootstrap(bus="memory"):
+            raise AssertionError("never reached")
 
 
 async def test_a_variable_that_sets_nothing_is_told_at_the_start(

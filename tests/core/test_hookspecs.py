@@ -213,7 +213,7 @@ class Everything:
     @impl.llmgine_health_checks
     def llmgine_health_checks(self, app: Any) -> dict[str, Callable[[], dict[str, Any]]]:
         self._note()
-        return {"everything": lambda: {"ok": True}}
+        return {"mine": lambda: {"ok": True}}
 
 
 @pytest.fixture

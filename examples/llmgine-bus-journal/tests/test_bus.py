@@ -113,16 +113,12 @@ async def test_the_journal_has_what_middleware_passes_on(tmp_path: Path) -> None
 
 
 async def test_what_cannot_be_written_reaches_nobody_and_is_told_by_the_health(tmp_path: Path) -> None:
-    bus = ("llmgine_bus_journal.plugin:", {"path": str(tmp_path / "events.jsonl")})
+    bus = {"use": "llmgine_bus_journal.plugin:", "as": "journal", "path": str(tmp_path / "events.jsonl")}
     async with ApplicationBootstrap(bus=bus, discover=False) as app:
-        assert app.health().checks["bus.llmgine_bus_journal.plugin:.journal"] == {"ok": True, "written": 0, "failed": 0}
+        assert app.health().checks["bus.journal.file"] == {"ok": True, "written": 0, "failed": 0}
         with pytest.raises(SerializationError):
             await app.bus.publish(Unwritable(object()))
-        assert app.health().checks["bus.llmgine_bus_journal.plugin:.journal"] == {
-            "ok": False,
-            "written": 0,
-            "failed": 1,
-        }
+        assert app.health().checks["bus.journal.file"] == {"ok": False, "written": 0, "failed": 1}
         assert app.bus.stats().refused == 1
 
 

@@ -317,8 +317,8 @@ class Hooks:
             app: the application.
 
         Returns:
-            Functions by name, or None for none. Each returns JSON data with at least the key `ok`. Later names replace
-            earlier ones, so begin yours with your plugin's.
+            Functions by name, or None for none. Each returns JSON data with at least the key `ok`, and stands in the
+            application's health as `{kind}.{instance}.{name}`.
         """
         raise NotImplementedError
 

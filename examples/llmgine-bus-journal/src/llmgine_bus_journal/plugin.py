@@ -59,4 +59,4 @@ def llmgine_health_checks(app: Application) -> dict[str, HealthCheck]:
     def check() -> dict[str, Any]:
         return {"ok": not bus.journal.failed, "written": bus.journal.written, "failed": bus.journal.failed}
 
-    return {"journal": check}
+    return {"file": check}
