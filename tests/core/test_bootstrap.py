@@ -38,7 +38,7 @@ from llmgine_core import (
     SessionClosedError,
     StreamGenerateCommand,
     Usage,
-    _plugins,
+    _discovery,
     bootstrap,
 )
 from llmgine_core.config import load_config
@@ -434,9 +434,9 @@ async def test_a_default_plugin_that_is_installed_and_broken_stops_the_start(
     site.install(
         "torn", {"torn_store": "raise ImportError('torn')"}, {"llmgine.context_store": {"memory": "torn_store"}}
     )
-    ours = [e for e in _plugins.installed() if e.distribution in ("torn", "llmgine-core")]
+    ours = [e for e in _discovery.installed() if e.distribution in ("torn", "llmgine-core")]
     with monkeypatch.context() as patch:
-        patch.setattr(_plugins, "installed", lambda kind=None: tuple(e for e in ours if kind in (None, e.kind)))
+        patch.setattr(_discovery, "installed", lambda kind=None: tuple(e for e in ours if kind in (None, e.kind)))
         with pytest.raises(PluginLoadError, match="torn"):
             async with ApplicationBootstrap():
                 raise AssertionError("never reached")

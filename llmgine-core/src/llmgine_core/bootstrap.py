@@ -17,8 +17,10 @@ import anyio.to_thread
 from llmgine_core import abc
 from llmgine_core._application import Application
 from llmgine_core._bus import as_current
+from llmgine_core._discovery import unselected
+from llmgine_core._loading import load_plugin
 from llmgine_core._loop import EventLoop
-from llmgine_core._plugins import Plugin, load_plugin, unselected
+from llmgine_core._plugins import Plugin
 from llmgine_core.config import Config, Selection, load_config
 from llmgine_core.contracts import ErrorInfo, Event, Outcome, handling
 from llmgine_core.errors import ConfigError, LlmgineError, PluginError, PluginLoadError, PluginNotFoundError
