@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from llmgine_core import _plugins
+from llmgine_core import _discovery
 
 
 class Site:
@@ -34,13 +34,13 @@ class Site:
         for group, entries in entry_points.items():
             lines += [f"[{group}]", *(f"{entry} = {target}" for entry, target in entries.items()), ""]
         (info / "entry_points.txt").write_text("\n".join(lines))
-        _plugins._scan.cache_clear()
+        _discovery._scan.cache_clear()
 
     def forget(self) -> None:
         """Unload what was imported from here."""
         for module in self._modules:
             sys.modules.pop(module, None)
-        _plugins._scan.cache_clear()
+        _discovery._scan.cache_clear()
 
 
 def site_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Site:

@@ -39,7 +39,7 @@ from llmgine_core import (
     SessionClosedError,
     StreamGenerateCommand,
     Usage,
-    _plugins,
+    _discovery,
 )
 from llmgine_core.config import load_config
 from llmgine_core.hookspecs import hookimpl
@@ -405,9 +405,9 @@ async def test_a_default_plugin_that_is_installed_and_broken_stops_the_start(
     with pytest.raises(PluginLoadError, match="torn"):
         async with ApplicationBootstrap():
             raise AssertionError("never reached")
-    ours = [e for e in _plugins.installed() if e.distribution == "llmgine-core"]
+    ours = [e for e in _discovery.installed() if e.distribution == "llmgine-core"]
     with monkeypatch.context() as patch:
-        patch.setattr(_plugins, "installed", lambda kind=None: tuple(e for e in ours if kind in (None, e.kind)))
+        patch.setattr(_discovery, "installed", lambda kind=None: tuple(e for e in ours if kind in (None, e.kind)))
         async with ApplicationBootstrap() as app:
             with pytest.raises(PluginNotFoundError, match="pip install llmgine-context"):
                 _ = app.context_store

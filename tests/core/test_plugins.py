@@ -15,9 +15,11 @@ from llmgine_core import (
     PluginConflictError,
     PluginLoadError,
     PluginNotFoundError,
-    _plugins,
+    _discovery,
 )
-from llmgine_core._plugins import Plugin, find_entry, installed, load_plugin, unselected
+from llmgine_core._discovery import find_entry, installed, unselected
+from llmgine_core._loading import load_plugin
+from llmgine_core._plugins import Plugin
 from llmgine_core.config import Selection, load_config
 from llmgine_core.hookspecs import KINDS, HookSpecs, impl
 from tests.core.distributions import Site
@@ -155,7 +157,7 @@ def test_a_missing_plugin_is_named_with_near_misses_and_the_package_to_install(
     handler_site(site, GOOD, name="consoles")
     with pytest.raises(PluginNotFoundError, match=r"did you mean .*console"):
         load("consol")
-    monkeypatch.setattr(_plugins, "installed", lambda kind: ())
+    monkeypatch.setattr(_discovery, "installed", lambda kind: ())
     with pytest.raises(PluginNotFoundError, match="pip install llmgine-obs-otel"):
         load("otel")
 
@@ -203,7 +205,7 @@ def test_metadata_that_is_broken_hurts_nobody_who_never_asked_for_it(site: Site)
     worse.mkdir()
     (worse / "METADATA").write_text("Name: worse\nVersion: 1\n")
     (worse / "entry_points.txt").write_text("[llmgine.observability]\nno equals sign\n")
-    _plugins._scan.cache_clear()
+    _discovery._scan.cache_clear()
     assert load().build().name == "good"
 
 

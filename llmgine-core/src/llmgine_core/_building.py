@@ -11,7 +11,8 @@ import attrs
 
 from llmgine_core import abc
 from llmgine_core._application import Application
-from llmgine_core._plugins import Plugin, load_plugin
+from llmgine_core._loading import load_plugin
+from llmgine_core._plugins import Plugin
 from llmgine_core.config import Config, Selection
 from llmgine_core.contracts import Event
 from llmgine_core.errors import BootstrapError, ConfigError, LlmgineError, PluginError, PluginNotFoundError

@@ -1,49 +1,27 @@
-"""The plugin host: what is installed, which of it is selected, and how that is imported, checked and built."""
+"""A selected plugin: imported, checked, ready to build, and its hooks."""
 
 from __future__ import annotations
 
 import difflib
-import importlib
 import inspect
-import itertools
 import logging
-import re
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from functools import cache
-from importlib import metadata
 from typing import Any, cast
 
 import attrs
 import pluggy
 
 from llmgine_core import abc
+from llmgine_core._discovery import PluginEntry
+from llmgine_core._importing import cure_for
 from llmgine_core._settings import settings_converter, structure_settings
-from llmgine_core.config import Config, Selection
-from llmgine_core.errors import (
-    ConfigError,
-    PluginApiError,
-    PluginConflictError,
-    PluginError,
-    PluginLoadError,
-    PluginNotFoundError,
-)
+from llmgine_core.config import Selection
+from llmgine_core.errors import ConfigError, PluginApiError, PluginError, PluginLoadError
 from llmgine_core.hookspecs import API_VERSION, KINDS, PROJECT, Build, HookSpecs
 from llmgine_core.observability import ObservabilityEventHandler
 
-__all__ = ["Plugin", "PluginEntry", "find_entry", "import_target", "installed", "load_plugin", "unselected"]
-
-# What to install for the names that this project's own distributions offer.
-_PACKAGES = {
-    ("context_store", "memory"): "llmgine-context",
-    ("tool_manager", "default"): "llmgine-tools",
-    ("llm", "local"): "llmgine-llm-local",
-    ("observability", "console"): "llmgine-obs-console",
-    ("observability", "file"): "llmgine-obs-file",
-    ("observability", "otel"): "llmgine-obs-otel",
-    ("plugins", "agent"): "llmgine-agent",
-}
+__all__ = ["Plugin"]
 
 _CONTRACTS: Mapping[str, type] = {
     "bus": abc.MessageBus,
@@ -51,9 +29,6 @@ _CONTRACTS: Mapping[str, type] = {
     "llm": abc.LanguageModel,
     "observability": ObservabilityEventHandler,
 }
-
-_logger = logging.getLogger("llmgine.plugins")
-_GROUPS = {kind.group: kind.name for kind in KINDS.values()} | {"llmgine.commands": "commands"}
 
 
 def _is_list_of_functions(result: Any) -> bool:
@@ -74,89 +49,6 @@ _RETURNS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "llmgine_health_checks": (_is_dict_of_functions, "a dict of functions, by name"),
 }
-
-
-# ── what is installed ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@attrs.frozen
-class PluginEntry:
-    """An entry point of one of our groups, as its distribution's metadata states it; nothing has been imported.
-
-    Attributes:
-        kind: the kind of plugin (`commands` for subcommands).
-        name: the entry's name.
-        target: `module` or `module:attribute`.
-        distribution: the distribution that offers it; empty where configuration names the module itself.
-        version: that distribution's version.
-    """
-
-    kind: str
-    name: str
-    target: str
-    distribution: str = ""
-    version: str = ""
-
-    def __str__(self) -> str:
-        origin = f"{self.distribution} {self.version}" if self.distribution else "named in the configuration"
-        return f"{self.kind} {self.name!r} ({origin}, {self.target})"
-
-
-@cache
-def _scan() -> tuple[PluginEntry, ...]:
-    found: dict[str, list[PluginEntry]] = {}
-    for distribution in metadata.distributions():
-        try:
-            name, version = distribution.metadata["Name"], distribution.version
-            entries = [e for e in distribution.entry_points if e.group in _GROUPS]
-            # the first of a name on the path is the one that would be imported
-            found.setdefault(
-                _normal(name), [PluginEntry(_GROUPS[e.group], e.name, e.value, name, version) for e in entries]
-            )
-        except Exception as error:  # metadata that is broken must not hurt those who never asked for it
-            _logger.debug("a distribution's metadata cannot be read: %s: %r", distribution, error)
-    return tuple(sorted(itertools.chain.from_iterable(found.values()), key=lambda e: (e.kind, e.name, e.distribution)))
-
-
-def _normal(distribution: str) -> str:
-    """A distribution's name as all its spellings have it (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", distribution).lower()
-
-
-def installed(kind: str | None = None) -> tuple[PluginEntry, ...]:
-    """What is installed, by kind and name; the metadata is scanned once per process and nothing is imported."""
-    return tuple(entry for entry in _scan() if kind in (None, entry.kind))
-
-
-def find_entry(kind: str, use: str) -> PluginEntry:
-    """The entry meant by `name`, `name@distribution` or `module:attribute`, of a kind of plugins or of `commands`.
-
-    Raises:
-        PluginNotFoundError: nothing installed offers it.
-        PluginConflictError: two distributions do.
-    """
-    if ":" in use:
-        return PluginEntry(kind, use, use)
-    name, _, distribution = use.partition("@")
-    offered = installed(kind)
-    noun = KINDS[kind].noun if kind in KINDS else "command"
-    matches = [e for e in offered if e.name == name and _normal(distribution) in ("", _normal(e.distribution))]
-    if not matches:
-        names = tuple(sorted({e.name for e in offered}))
-        near = tuple(difflib.get_close_matches(name, names, n=2))
-        raise PluginNotFoundError(noun, use, names, near, _PACKAGES.get((kind, name)))
-    if len(matches) > 1:
-        raise PluginConflictError(noun, name, tuple(e.distribution for e in matches))
-    return matches[0]
-
-
-def unselected(config: Config) -> tuple[PluginEntry, ...]:
-    """What is installed and could be selected, but is not."""
-    used = {(s.kind, s.use.partition("@")[0]) for s in config.selections()}
-    return tuple(e for e in installed() if e.kind != "commands" and (e.kind, e.name) not in used)
-
-
-# ── what is selected ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Plugin:
@@ -247,7 +139,7 @@ class Plugin:
         except (PluginError, ConfigError, KeyboardInterrupt):
             raise
         except BaseException as error:  # SystemExit too: a plugin must not end the host
-            raise self._fault(f"{hook} raised {type(error).__name__}: {error}", _cure_for(error)) from error
+            raise self._fault(f"{hook} raised {type(error).__name__}: {error}", cure_for(error)) from error
         spec = getattr(HookSpecs, hook)
         if not spec.llmgine_spec["firstresult"]:
             result = result[0] if result else None  # one plugin, one implementation
@@ -301,75 +193,6 @@ class Plugin:
 
     def _fault(self, what: str, cure: str) -> PluginLoadError:
         return PluginLoadError(what, self.label, cure)
-
-
-def load_plugin(selection: Selection, config: Config) -> Plugin:
-    """Import and check a selected plugin.
-
-    Raises:
-        PluginNotFoundError: nothing installed offers it.
-        PluginConflictError: two distributions do.
-        PluginLoadError: it is denied, cannot be imported, or its hooks are not what they should be.
-        PluginApiError: it was written for another version of the interface.
-    """
-    began = time.perf_counter()
-    entry = find_entry(selection.kind, selection.use)
-    _check_allowed(entry, config)
-    plugin = Plugin(selection, entry, import_target(entry))
-    plugin.verify()
-    plugin.loading_time = time.perf_counter() - began
-    return plugin
-
-
-def _check_allowed(entry: PluginEntry, config: Config) -> None:
-    names = [entry.distribution] if entry.distribution else _offering(entry.target)
-    deny, allow = {_normal(d) for d in config.deny}, {_normal(d) for d in config.allow or ()}
-    if deny and not names:
-        what = "its distribution is unknown, so `deny` cannot be held against it"
-        raise PluginLoadError(what, str(entry), "select it by its entry's name, or let go of `deny`")
-    denied = any(_normal(name) in deny for name in names)
-    if denied or (config.allow is not None and not any(_normal(name) in allow for name in names)):
-        which = "deny names" if denied else "allow does not name"
-        raise PluginLoadError(
-            f"{which} its distribution", str(entry), "change `allow` or `deny`, or select another plugin"
-        )
-
-
-def _offering(target: str) -> list[str]:
-    """The distributions that offer the module which configuration names itself."""
-    package = _package(target)
-    # An editable installation does not list its modules; what its entries point at tells of them.
-    by_entries = [entry.distribution for entry in installed() if _package(entry.target) == package]
-    return [*metadata.packages_distributions().get(package, []), *by_entries]
-
-
-def _package(target: str) -> str:
-    return target.partition(":")[0].partition(".")[0].strip()
-
-
-def import_target(entry: PluginEntry) -> Any:
-    """Import what an entry points at.
-
-    Raises:
-        PluginLoadError: that raises, whatever it raises.
-    """
-    module, _, attribute = entry.target.partition(":")
-    try:
-        target: Any = importlib.import_module(module)
-        for part in attribute.split(".") if attribute else ():
-            target = getattr(target, part)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # SystemExit too: a plugin must not end the host
-        what = f"importing it raised {type(error).__name__}: {error}"
-        raise PluginLoadError(what, str(entry), _cure_for(error)) from error
-    return target
-
-
-def _cure_for(error: BaseException) -> str:
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        return f"install what offers the module {error.name!r}, or select another plugin"
-    return "fix or upgrade the distribution, or select another plugin"
 
 
 def _missing(result: Any, contract: type) -> list[str]:

@@ -14,8 +14,9 @@ from llmgine_core import abc
 from llmgine_core._application import Application
 from llmgine_core._building import Built, Faults, build_plugins, load_plugins, where_from
 from llmgine_core._bus import as_current
+from llmgine_core._discovery import unselected
 from llmgine_core._parts import Drain, RunningBus, RunningHandler
-from llmgine_core._plugins import Plugin, unselected
+from llmgine_core._plugins import Plugin
 from llmgine_core._steps import Steps
 from llmgine_core.config import Config, read_config
 from llmgine_core.contracts import ErrorInfo, Event, handling

@@ -13,7 +13,8 @@ from typing import cast
 
 import attrs
 
-from llmgine_core._plugins import PluginEntry, find_entry, import_target, installed
+from llmgine_core._discovery import PluginEntry, find_entry, installed
+from llmgine_core._importing import import_target
 from llmgine_core.errors import PluginError, PluginLoadError
 
 __all__ = ["main"]
