@@ -285,12 +285,13 @@ def test_a_signal_during_the_start_rolls_it_back(tmp_path: Path, backend: str, n
 
 
 @BACKENDS
-def test_a_second_signal_while_it_drains_has_its_ordinary_effect(tmp_path: Path, backend: str) -> None:
+@BOTH
+def test_the_next_signal_while_it_drains_has_its_ordinary_effect(tmp_path: Path, backend: str, number: int) -> None:
     source = """
 import shop
 
 async def main():
-    async with shop.made(shop.handle_for_ever, stop_timeout=60.0) as app:
+    async with shop.made(shop.handle_for_ever, stop_timeout=3.0) as app:
         await app.bus.publish(shop.Ordered())
         await app.run()
         shop.say("draining")
@@ -298,11 +299,12 @@ async def main():
     (tmp_path / "twice.py").write_text(source)
     with running(tmp_path, "twice:main", backend) as shop:
         shop.until("working")
-        shop.tell(signal.SIGTERM)
+        shop.tell(number)
         shop.until("draining")
-        shop.tell(signal.SIGTERM)
-        code, _ = shop.end()
-    assert code == -signal.SIGTERM
+        shop.tell(number)
+        code, complaints = shop.end()
+    assert code == -number
+    assert ("KeyboardInterrupt" in complaints) is (number == signal.SIGINT)
 
 
 # ── targets ──────────────────────────────────────────────────────────────────────────────────────────────────────────

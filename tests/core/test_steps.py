@@ -169,6 +169,17 @@ async def test_what_several_parts_raise_when_they_stop_is_all_told() -> None:
     assert log == ["-c", "-b", "-a"]
 
 
+async def test_an_interrupt_while_a_part_stops_passes_once_the_others_have_stopped() -> None:
+    log: list[str] = []
+    for body in (None, KeyError("body")):
+        with pytest.raises(KeyboardInterrupt):
+            async with application(llm={"a": Part("a", log), "b": Part("b", log, leave=KeyboardInterrupt())}):
+                log.clear()
+                if body is not None:
+                    raise body
+        assert log == ["-b", "-a"]
+
+
 async def test_the_bodys_own_error_passes_and_those_of_the_stop_are_in_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -235,6 +246,37 @@ async def test_a_start_that_is_cancelled_is_rolled_back() -> None:
     assert log == ["+a", "+b", "cleaned up", "-a"]
     with pytest.raises(BusClosedError):
         await bus.publish(Said())
+
+
+def test_a_start_that_asyncio_cancels_twice_is_rolled_back() -> None:
+    """The second cancellation comes while what had started stops."""
+    log: list[str] = []
+    entered, stopping = asyncio.Event(), asyncio.Event()
+
+    async def hang() -> None:
+        entered.set()
+        await anyio.sleep_forever()
+
+    async def slowly() -> None:
+        stopping.set()
+        await asyncio.sleep(0.01)
+        log.append("slowly")
+
+    async def run() -> None:
+        async with application(llm={"a": Part("a", log, leave=slowly), "b": Part("b", log, enter=hang)}):
+            raise AssertionError("never reached")
+
+    async def main() -> None:
+        task = asyncio.create_task(run())
+        await entered.wait()
+        task.cancel()
+        await stopping.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert log == ["+a", "+b", "-a", "slowly"]
 
 
 async def test_a_cancelled_application_stops_all_its_parts() -> None:
@@ -335,3 +377,4 @@ async def test_a_bootstrap_serves_again_after_its_end_and_not_before() -> None:
     async with made as second:
         await second.bus.publish(Said())
         assert second is not first
+    await made.__aexit__(None, None, None)  # which has ended already

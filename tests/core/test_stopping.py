@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Generator
+from contextlib import ExitStack
 from typing import Any
 
 import anyio
@@ -13,6 +14,7 @@ import anyio.to_thread
 import pytest
 
 from llmgine_core import Application
+from llmgine_core._stopping import StopRequest, wait_for_stop
 from llmgine_core.testing import application
 from tests.core.messages import Ask, Recorder, Said
 
@@ -237,6 +239,25 @@ def test_in_another_thread_run_sets_no_handlers_and_ends_when_asked(anyio_backen
     thread.join(30)
     assert not thread.is_alive()
     running[0].request_stop()  # of which nobody is left to hear
+
+
+def test_a_request_reaches_whoever_is_left_though_the_loop_of_another_has_ended(anyio_backend: str) -> None:
+    request, kept, asked = StopRequest(), ExitStack(), threading.Event()
+
+    async def leave() -> None:
+        kept.enter_context(request.calling(asked.set))
+
+    async def wait() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait_for_stop, request)
+            while len(request._calls) < 2:
+                await anyio.lowlevel.checkpoint()
+            request.ask()
+
+    anyio.run(leave, backend=anyio_backend)
+    anyio.run(wait, backend=anyio_backend)
+    assert not asked.is_set()
+    kept.close()
 
 
 async def test_a_thread_hears_of_a_signal_while_the_main_thread_waits_too(anyio_backend_name: str) -> None:

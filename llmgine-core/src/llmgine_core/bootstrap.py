@@ -33,7 +33,7 @@ _WORKING = 0.8
 
 
 class ApplicationBootstrap:
-    """Puts an application together and runs it inside `async with`; as often as wanted, one at a time.
+    """Puts an application together and runs it inside `async with`; again, if wanted, when that has ended.
 
     Every plugin is given as a name, a pair `(name, {settings})`, a table with `use` and settings, or a ready object.
     What is left out comes from the environment, `llmgine.toml`, `[tool.llmgine]`, the defaults, in this order.
@@ -44,7 +44,7 @@ class ApplicationBootstrap:
 
     Args:
         name: the application's name.
-        bus: the message bus; by default `memory`.
+        bus: the message bus; by default `memory`. A ready one keeps what was registered on it.
         context_store: where histories are kept; by default `memory`, if it is installed.
         tool_manager: what makes the sessions' tool managers; by default `default`, if it is installed.
         llm: one model, called `default`, or several by name.
@@ -121,9 +121,12 @@ class ApplicationBootstrap:
         await self._stop(error)
 
     async def _stop(self, error: BaseException | None) -> None:
-        running, self._running = self._running, None
-        if running is not None:
-            await running.stop(error)
+        if self._running is None:
+            return
+        try:
+            await self._running.stop(error)
+        finally:
+            self._running = None
 
     def _build(self) -> tuple[Config, list[Plugin], Built]:
         config, found = self._read_config()
