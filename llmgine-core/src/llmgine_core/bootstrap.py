@@ -202,7 +202,7 @@ def _load(selection: Selection, config: Config) -> Plugin:
         plugin = load_plugin(selection, config)
         plugin.settings()
     elif selection.kind == "plugins":
-        plugin = Plugin(selection, None, selection.instance)
+        plugin = Plugin(selection, None, selection.instance, start_timeout=config.start_timeout)
         plugin.verify()
     else:
         plugin = _Ready(selection)
