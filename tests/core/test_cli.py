@@ -103,7 +103,9 @@ def test_a_command_that_two_distributions_offer_must_be_chosen_between(
     assert main(["greet"]) == 1
     said = capsys.readouterr().err
     assert said == (
-        'llmgine greet: command \'greet\' is offered by one and two; name one: "greet@one" or "greet@two"\n'
+        "llmgine greet: command 'greet' is offered by one and two\n"
+        "  plugin: commands 'greet' (one 1.2, command_one:main) or commands 'greet' (two 1.2, command_two:main)\n"
+        '  cure: name one: "greet@one" or "greet@two"\n'
     )
     assert (main(["greet@one"]), main(["greet@two"])) == (3, 4)
     assert main(["greet@three"]) == 1

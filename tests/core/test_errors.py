@@ -67,11 +67,65 @@ def test_every_error_hangs_below_one_root(kind: type[errors.LlmgineError]) -> No
 
 def test_sentences_leave_out_what_is_not_known() -> None:
     assert str(errors.HandlerNotFoundError("Ask")).endswith("register_command_handler()")
-    assert str(errors.PluginNotFoundError("store", "")) == "no store is selected; name one in the configuration"
-    unknown = errors.PluginNotFoundError("model", "x", ("a", "b"), selected=True)
-    assert str(unknown) == "no model 'x' is selected; selected: a, b; name one in the configuration"
     assert str(errors.RateLimitedError("m", "slow down")) == "m: slow down"
     assert str(errors.ContextLengthError("m", "too long")).startswith("m: too long; shorten")
     assert str(errors.ConfigError(("one",))) == "one"
     assert str(errors.BusClosedError("new")).endswith("`async with bus`")
     assert isinstance(errors.SerializationError("x"), ValueError)
+
+
+@pytest.mark.parametrize(
+    ("error", "lines"),
+    [
+        (
+            errors.PluginNotFoundError("store", ""),
+            ["no store is selected", "selected: none", "name one in the configuration"],
+        ),
+        (
+            errors.PluginNotFoundError("model", "x", ("a", "b"), package="p", selected=True),
+            [
+                "no model 'x' is selected",
+                "none of that name; selected: a, b",
+                "name one in the configuration (p offers one: pip install p)",
+            ],
+        ),
+        (
+            errors.PluginNotFoundError("model", "opnai", ("openai",), ("openai",)),
+            [
+                "model 'opnai' is not installed",
+                "none of that name; installed: openai",
+                "did you mean 'openai'? install the distribution that offers it, or select what is installed",
+            ],
+        ),
+        (
+            errors.PluginNotFoundError("model", "x", package="p", unreadable=("/a: torn",)),
+            [
+                "model 'x' is not installed",
+                "none of that name; installed: none; cannot be read: /a: torn",
+                "install it with: pip install p",
+            ],
+        ),
+        (
+            errors.PluginConflictError("model", "x", ("one", "two"), ("model x of one", "model x of two")),
+            [
+                "model 'x' is offered by one and two",
+                "model x of one or model x of two",
+                'name one: "x@one" or "x@two"',
+            ],
+        ),
+        (
+            errors.PluginApiError("model x of one", 2, 1),
+            [
+                "the plugin is written for API version 2, this core offers 1",
+                "model x of one",
+                "upgrade llmgine-core, or install an older release of the plugin",
+            ],
+        ),
+        (errors.PluginLoadError("torn", "model x of one", "mend it"), ["torn", "model x of one", "mend it"]),
+    ],
+)
+def test_every_error_of_a_plugin_says_on_three_lines_what_which_and_how_to_mend_it(
+    error: errors.PluginError, lines: list[str]
+) -> None:
+    what, plugin, cure = lines
+    assert str(error) == f"{what}\n  plugin: {plugin}\n  cure: {cure}"

@@ -113,10 +113,10 @@ def _load(selection: Selection, config: Config, others: Sequence[Plugin]) -> Plu
     if given is None:
         plugin = load_plugin(selection, config)
     elif isinstance(given, GivenPlugin):
-        plugin = Plugin(_selected(selection, given, others), None, given.holder)
+        plugin = Plugin(_selected(selection, given, others), None, given.holder, start_timeout=config.start_timeout)
         plugin.verify()
     elif selection.kind == "plugins":
-        plugin = Plugin(selection, None, given)
+        plugin = Plugin(selection, None, given, start_timeout=config.start_timeout)
         plugin.verify()
     else:
         plugin = _Ready(selection)

@@ -107,9 +107,10 @@ def find_entry(kind: str, use: str) -> PluginEntry:
     if not matches:
         names = tuple(sorted({e.name for e in offered}))
         near = tuple(difflib.get_close_matches(name, names, n=2))
-        raise PluginNotFoundError(noun, use, names, near, _PACKAGES.get((kind, name)))
+        broken = tuple(map(str, unreadable()))
+        raise PluginNotFoundError(noun, use, names, near, _PACKAGES.get((kind, name)), unreadable=broken)
     if len(matches) > 1:
-        raise PluginConflictError(noun, name, tuple(e.distribution for e in matches))
+        raise PluginConflictError(noun, name, tuple(e.distribution for e in matches), tuple(map(str, matches)))
     return matches[0]
 
 
@@ -143,7 +144,8 @@ def _scan() -> _Scan:
             entries += _entries(distribution, passed)
         except Exception as error:  # metadata that is broken must not hurt those who never asked for it
             _logger.debug("a distribution's metadata cannot be read: %s: %r", _path(distribution), error)
-            broken.append(UnreadableDistribution(_path(distribution), str(error) or type(error).__name__))
+            reason = " ".join(str(error).split()) or type(error).__name__
+            broken.append(UnreadableDistribution(_path(distribution), reason))
             passed.add_unread(distribution)
     return _Scan(tuple(sorted(entries, key=lambda e: (e.kind, e.name, e.distribution))), tuple(broken))
 

@@ -26,7 +26,8 @@ def load_plugin(selection: Selection, config: Config) -> Plugin:
     began = time.perf_counter()
     entry = find_entry(selection.kind, selection.use)
     _check_allowed(entry, config)
-    plugin = Plugin(selection, entry, import_target(entry))
+    module = import_target(entry, seconds=config.start_timeout)
+    plugin = Plugin(selection, entry, module, start_timeout=config.start_timeout)
     plugin.verify()
     plugin.loading_time = time.perf_counter() - began
     return plugin

@@ -48,6 +48,15 @@ def _or(names: tuple[str, ...]) -> str:
     return f"; did you mean {' or '.join(names)}?" if names else ""
 
 
+def _meant(names: tuple[str, ...]) -> str:
+    return f"did you mean {' or '.join(map(repr, names))}? " if names else ""
+
+
+def _three_lines(what: str, plugin: str, cure: str) -> str:
+    """The form of every error of a plugin: what happened, which plugin it was, how to mend it."""
+    return f"{what}\n  plugin: {plugin}\n  cure: {cure}"
+
+
 def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(names) or "none"
 
@@ -86,6 +95,7 @@ class PluginNotFoundError(PluginError):
         near_misses: names that are close.
         package: what to install.
         selected: whether the name was looked for among those selected, rather than among those installed.
+        unreadable: distributions that might offer it, and whose metadata cannot be read.
     """
 
     kind: str
@@ -94,16 +104,28 @@ class PluginNotFoundError(PluginError):
     near_misses: tuple[str, ...] = ()
     package: str | None = None
     selected: bool = False
+    unreadable: tuple[str, ...] = ()
 
     def __str__(self) -> str:
+        name, none = (f" {self.name!r}", "none of that name; ") if self.name else ("", "")
         if self.selected or not self.name:
-            name = f" {self.name!r}" if self.name else ""
-            others = f"; selected: {_listed(self.installed)}" if self.installed else ""
             package = f" ({self.package} offers one: pip install {self.package})" if self.package else ""
-            return f"no {self.kind}{name} is selected{others}; name one in the configuration{package}"
-        cure = f"; install it with: pip install {self.package}" if self.package else ""
-        asked = f"{self.kind} {self.name!r} is not installed"
-        return f"{asked}; installed: {_listed(self.installed)}{_or(self.near_misses)}{cure}"
+            return _three_lines(
+                f"no {self.kind}{name} is selected",
+                f"{none}selected: {_listed(self.installed)}",
+                f"{_meant(self.near_misses)}name one in the configuration{package}",
+            )
+        broken = f"; cannot be read: {', '.join(self.unreadable)}" if self.unreadable else ""
+        return _three_lines(
+            f"{self.kind}{name} is not installed",
+            f"{none}installed: {_listed(self.installed)}{broken}",
+            f"{_meant(self.near_misses)}{self._installing()}",
+        )
+
+    def _installing(self) -> str:
+        if self.package:
+            return f"install it with: pip install {self.package}"
+        return "install the distribution that offers it, or select what is installed"
 
 
 @attrs.define
@@ -115,7 +137,7 @@ class PluginLoadError(PluginError):
     cure: str
 
     def __str__(self) -> str:
-        return f"{self.what}\n  plugin: {self.plugin}\n  cure: {self.cure}"
+        return _three_lines(self.what, self.plugin, self.cure)
 
 
 @attrs.define
@@ -132,15 +154,26 @@ class PluginTimeoutError(PluginError, TimeoutError):
 
 @attrs.define
 class PluginConflictError(PluginError):
-    """Two distributions offer a plugin of the same kind and name."""
+    """Two distributions offer a plugin of the same kind and name.
+
+    Attributes:
+        kind: the kind, in words.
+        name: the name that both offer.
+        distributions: the distributions.
+        plugins: the plugins, with their versions and targets.
+    """
 
     kind: str
     name: str
     distributions: tuple[str, ...]
+    plugins: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        choices = " or ".join(f'"{self.name}@{d}"' for d in self.distributions)
-        return f"{self.kind} {self.name!r} is offered by {' and '.join(self.distributions)}; name one: {choices}"
+        return _three_lines(
+            f"{self.kind} {self.name!r} is offered by {' and '.join(self.distributions)}",
+            " or ".join(self.plugins or self.distributions),
+            "name one: " + " or ".join(f'"{self.name}@{d}"' for d in self.distributions),
+        )
 
 
 @attrs.define
@@ -152,10 +185,12 @@ class PluginApiError(PluginError):
     offered: int
 
     def __str__(self) -> str:
-        return (
-            f"the plugin is written for API version {self.wanted}, this core offers {self.offered}\n"
-            f"  plugin: {self.plugin}\n"
-            f"  cure: install a release of the plugin that fits this llmgine-core"
+        is_newer = self.wanted > self.offered
+        cure = "upgrade llmgine-core, or install an older release" if is_newer else "install a newer release"
+        return _three_lines(
+            f"the plugin is written for API version {self.wanted}, this core offers {self.offered}",
+            self.plugin,
+            f"{cure} of the plugin",
         )
 
 
