@@ -11,9 +11,9 @@ from llmgine_core._checks import faults_of, offered_api
 from llmgine_core._discovery import PluginEntry
 from llmgine_core._faults import Fault, cure_for, joined, said
 from llmgine_core._results import fault_of_hook, fault_of_product
-from llmgine_core._settings import settings_converter, structure_settings
+from llmgine_core._settings import refuse_settings, settings_converter, structure_settings
 from llmgine_core._watchdog import told_if_late
-from llmgine_core.config import Selection
+from llmgine_core.config import Selection, hide
 from llmgine_core.errors import ConfigError, PluginApiError, PluginError, PluginLoadError
 from llmgine_core.hookspecs import API_VERSION, KINDS, PROJECT, Build, HookSpecs
 
@@ -84,14 +84,12 @@ class Plugin:
         return self._settings
 
     def _read_settings(self) -> Any:
-        settings_class, given = self.call("llmgine_settings"), dict(self.selection.settings)
+        settings_class = self.call("llmgine_settings")
         if settings_class is not None:
             converter = settings_converter()
             self.call("llmgine_register_converters", converter=converter)
             return structure_settings(self.selection, settings_class, converter)
-        if given:
-            known = f"{self.selection.kind} {self.selection.name!r} takes no settings"
-            raise ConfigError((f"{self.selection.source}: {known}, but was given {', '.join(sorted(given))}",))
+        refuse_settings(self.selection)
         return {}
 
     def implements(self, hook: str) -> bool:
@@ -112,7 +110,8 @@ class Plugin:
         except (PluginError, ConfigError, KeyboardInterrupt):
             raise
         except BaseException as error:  # SystemExit too: a plugin must not end the host
-            raise self._refusal(Fault(f"{hook} raised {said(error)}", cure_for(error))) from error
+            what = f"{hook} raised {said(error)}"
+            raise self._refusal(Fault(what, cure_for(error))) from (error if self.hide(what) == what else None)
         if not getattr(HookSpecs, hook).llmgine_spec["firstresult"]:
             result = result[0] if result else None  # one plugin, one implementation
         if fault := fault_of_hook(hook, result):
@@ -129,5 +128,9 @@ class Plugin:
             raise self._refusal(fault)
         return result
 
+    def hide(self, text: str) -> str:
+        """The text without the secrets that stand in the plugin's settings."""
+        return hide(text, self.selection.settings)
+
     def _refusal(self, fault: Fault) -> PluginLoadError:
-        return joined([fault], self.label)
+        return joined([Fault(self.hide(fault.what), self.hide(fault.cure))], self.label)

@@ -12,7 +12,7 @@ import attrs
 from llmgine_core._settings._types import fields_of, is_enumeration, noun
 from llmgine_core.config import Selection
 
-__all__ = ["Fault", "faults_in", "tell"]
+__all__ = ["Fault", "faults_in", "tell", "unknown"]
 
 _ABSENT = object()
 
@@ -54,7 +54,8 @@ def tell(selection: Selection, fault: Fault) -> Iterator[str]:
 
     error, path = fault.error, fault.path
     if isinstance(error, ForbiddenExtraKeysError):
-        yield from (_unknown(selection, (*path, key), error.cl) for key in sorted(error.extra_fields))
+        known = list(fields_of(error.cl))
+        yield from (unknown(selection, (*path, key), known) for key in sorted(error.extra_fields))
         return
     value = _value_at(selection.settings, path)
     if value is _ABSENT:
@@ -69,8 +70,8 @@ def _told(selection: Selection, path: tuple[str, ...], text: str) -> str:
     return f"{selection.where(path)}: {text} ({selection.kind} {selection.name!r})"
 
 
-def _unknown(selection: Selection, path: tuple[str, ...], settings_class: type[Any]) -> str:
-    known = list(fields_of(settings_class))
+def unknown(selection: Selection, path: tuple[str, ...], known: Sequence[str]) -> str:
+    """Say that a setting is not known, with the nearest that is."""
     near = difflib.get_close_matches(path[-1], known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     takes = f"{selection.kind} {selection.name!r} takes {', '.join(known) or 'none'}"
