@@ -39,7 +39,7 @@ def test_settings_that_do_not_fit_are_all_named_with_their_source(site: Site) ->
 def test_a_plugin_without_settings_takes_none(site: Site) -> None:
     handler_site(site, GOOD.replace("def llmgine_settings", "def _unused").replace("@hookimpl\ndef _unused", "def _un"))
     assert load().build().settings == {}
-    with pytest.raises(ConfigError, match="unknown setting 'path' .observability 'good' takes none"):
+    with pytest.raises(ConfigError, match=r"unknown setting 'path' .observability 'good' takes none"):
         load({"use": "good", "path": "x"}).settings()
 
 
