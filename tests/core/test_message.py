@@ -256,3 +256,12 @@ def test_an_init_that_does_more_than_fill_fields_is_called_for_what_it_does() ->
     assert Fixed().number == 7
     assert hash(Hashed(1)) == hash(Hashed(1))
     assert all(m.timestamp for m in (Written(1), Converted(1), Checked(1), Renamed(), Fixed(), Hashed(1)))
+
+
+def test_a_class_decorated_in_place_looks_at_its_fields_no_more_and_one_below_it_does() -> None:
+    class Lost(Noted):
+        more: int
+
+    assert Noted("x").number == 0
+    with pytest.raises(TypeError, match=r"Lost\.more is an annotation but no field"):
+        Lost("x")

@@ -80,6 +80,7 @@ class Engine:
         hears_starts: whether somebody listens to the starts of sessions.
         hears_ends: whether somebody listens to their ends.
         bus_commands: the command handlers of the bus itself.
+        task_loop: the running loop, as asyncio knows it.
         middleware: what wraps commands and the acceptance of events.
         expectations: who expects an event.
         answering: what becomes of commands.
@@ -135,7 +136,7 @@ class Engine:
             self.link.check_loop(self.loop.backend)
             self._set_state("starting")
             self._fault: Exception | None = None
-            self.current_task: Callable[[], Any] = self.loop.current_task
+            self.task_loop: Any = self.loop.token
             self._opened, self._stop_asked, self._stopped = anyio.Event(), anyio.Event(), anyio.Event()
             self._opening = anyio.CancelScope()
             self._report = StopReport()

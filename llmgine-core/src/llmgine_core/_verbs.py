@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import current_task
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
@@ -153,16 +154,17 @@ class Verbs:
                 return answer
             session_id = command.header.session_id
         call = Call()
-        call.message, call.owner, call.task = command, engine, engine.current_task()
+        call.message, call.owner, call.task = command, engine, current_task(engine.task_loop)
         if above is not None:
             call.above = above
-        session = None if session_id is None else engine.answering.own(call, session_id)
+        answering = engine.answering
+        session = None if session_id is None else answering.own(call, session_id)
         token = current_handling.set(call)
-        engine.answering.executed += 1
-        engine.answering.running.add(call)
+        answering.executed += 1
+        answering.running.add(call)
         try:
             if engine.tells_commands:
-                answer = await engine.answering.tell_of(call, registration)
+                answer = await answering.tell_of(call, registration)
             else:
                 answer = await registration.handler(command)
             return answer
@@ -173,7 +175,7 @@ class Verbs:
         finally:
             current_handling.reset(token)
             call.over = True
-            engine.answering.running.discard(call)
+            answering.running.discard(call)
             if above is not None or session is not None or call.refusal is not None:
                 call.leave(session)
             if engine.idle.waiting:

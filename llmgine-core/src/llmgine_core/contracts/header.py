@@ -7,6 +7,7 @@ messages of the same origin share. The header's names are read as properties.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
 import os
@@ -31,6 +32,7 @@ __all__ = [
     "random_hex",
     "session_header",
     "set_header",
+    "stamping_first",
     "stamping_init",
     "take_header",
 ]
@@ -176,28 +178,13 @@ class State:
 
     Attributes:
         header: what messages of one origin share. An unset slot costs four times as much to ask for as one that is
-            set, so this one is set from the beginning.
+            set, so this one is set from the beginning. (A `__getattr__` would make all attributes cost as much.)
     """
 
     __slots__ = ("__weakref__", "_id", "_stamp", "header")
     header: Header
     _id: str | int
     _stamp: int
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            if name == "header":  # a class with an __init__ of its own that never calls ours
-                set_header(self, NOTHING_SAID)
-                return NOTHING_SAID
-            if name == "_id":
-                with _mint_lock:  # another thread may have set it meanwhile, and minted the id
-                    try:
-                        return _get_id(self)
-                    except AttributeError:
-                        _set_id(self, now := time_ns())
-                        return now
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
     def with_header(self, header: Header) -> Self:
         """Give a message that was just made the header that it shares with others, and return it."""
@@ -275,24 +262,24 @@ else:
 
 # The stamp is written through the slots' descriptors, since the classes are frozen.
 _set_stamp = State.__dict__["_stamp"].__set__
-_get_id = State.__dict__["_id"].__get__
 _set_id = State.__dict__["_id"].__set__
 set_header: Callable[[State, Header], None] = State.__dict__["header"].__set__
 """Write a message's header in place; the bus does, when the message enters it."""
 
 
-def stamping_init(init: Any, owner: type[State], check: Callable[[Any, tuple[Any, ...]], None]) -> Any:
-    """Wrap a generated `__init__` so that it stamps the message and takes the header's names.
+def stamping_init(init: Any, owner: type[State]) -> Any:
+    """Wrap an `__init__` so that it stamps the message and takes the header's names.
 
     The wrapper is generated with the same parameters, because a call through `*args, **kwargs` costs twice as much.
     Where all that `init` does is to put its arguments into slots, the wrapper does it in its place, at half the cost.
     """
+    init = getattr(init, "_llmgine_written", init)
     code = init.__code__
     if code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS):
-        return init
+        return stamping_first(init)
     positional = code.co_varnames[1 : code.co_argcount]
     keyword_only = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
-    declared = ["self", *positional, "*_llmgine_surplus", *keyword_only, "**_llmgine_header"]
+    declared = ["self", *positional, *(["*", *keyword_only] if keyword_only else []), "**_llmgine_header"]
     passed = ["self", *positional, *(f"{name}={name}" for name in keyword_only)]
     slots = _plain_slots(owner, init, (*positional, *keyword_only))
     setting = f"_llmgine_init({', '.join(passed)})"
@@ -304,8 +291,6 @@ def stamping_init(init: Any, owner: type[State], check: Callable[[Any, tuple[Any
     # the header comes first, so that validators and __attrs_post_init__ see it
     source = (
         f"def __init__({', '.join(declared)}):\n"
-        f"    if _llmgine_surplus or self.__class__ is not _llmgine_owner:\n"
-        f"        _llmgine_check(self.__class__, _llmgine_surplus)\n"
         f"    _llmgine_set_id(self, _llmgine_now())\n"
         f"    _llmgine_set_header(self, _llmgine_nothing)\n"
         f"    if _llmgine_header: _llmgine_take_header(self, _llmgine_header)\n"
@@ -319,8 +304,6 @@ def stamping_init(init: Any, owner: type[State], check: Callable[[Any, tuple[Any
         "_llmgine_set_header": set_header,
         "_llmgine_nothing": NOTHING_SAID,
         "_llmgine_take_header": take_header,
-        "_llmgine_owner": owner,
-        "_llmgine_check": check,
         **{f"_llmgine_set_{name}": set_slot for name, (set_slot, _) in (slots or {}).items()},
         **{f"_llmgine_convert_{name}": convert for name, (_, convert) in (slots or {}).items()},
     }
@@ -329,6 +312,21 @@ def stamping_init(init: Any, owner: type[State], check: Callable[[Any, tuple[Any
     wrapper.__defaults__, wrapper.__kwdefaults__ = init.__defaults__, init.__kwdefaults__
     wrapper.__annotations__, wrapper.__qualname__ = init.__annotations__, f"{owner.__qualname__}.__init__"
     return wrapper
+
+
+def stamping_first(init: Any) -> Any:
+    """Wrap an `__init__` that somebody has written so that the message is stamped even if it never calls ours."""
+
+    @functools.wraps(init)
+    def stamped_init(self: State, *args: Any, **kwargs: Any) -> None:
+        if not hasattr(self, "_id"):  # else a class below has done it
+            _set_id(self, time_ns())
+            set_header(self, NOTHING_SAID)
+        init(self, *args, **kwargs)
+
+    written: Any = stamped_init
+    written._llmgine_written = init
+    return written
 
 
 def _plain_slots(owner: type[State], init: Any, parameters: tuple[str, ...]) -> dict[str, tuple[Any, Any]] | None:
