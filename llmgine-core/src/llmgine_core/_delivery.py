@@ -268,8 +268,10 @@ class Dispatcher:
             frame = DeliveryFrame()
             frame.message, frame.owner = event, owner
             above = context.get(current_handling)
+            while above is not None and above.over:
+                above = above.above
             if above is not None:
-                frame.above = still_handled(above)
+                frame.above = above
             context.run(_set_current, frame)
             tells = self.tells and type(event) not in RUNTIME_EVENTS
             expires = plan.expires is not None

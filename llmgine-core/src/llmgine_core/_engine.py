@@ -58,7 +58,7 @@ W = TypeVar("W", bound=Work)
 _COMMAND: type[Message] = Command  # as a generic class it would leave checkers with an unknown answer
 _STREAM_COMMAND: type[Message] = StreamCommand
 _NAGGING = 0.5  # seconds before what does not heed its cancellation, as it may while it cleans up, is cancelled again
-_copy_context = contextvars.copy_context
+_copy_context, _current = contextvars.copy_context, current_handling.get
 
 
 class Engine:
@@ -75,7 +75,9 @@ class Engine:
         takes_events: whether an event can be accepted on the spot: the bus runs, without middleware or other buses.
         takes_commands: whether a command can be answered without ado: the bus runs, without middleware, on a loop that
             can cancel tasks.
-        tells_commands: whether somebody listens to commands.
+        hears_commands: whether somebody listens to commands; to their starts, or to their ends.
+        hears_command_starts: whether to their starts.
+        hears_command_ends: whether to their ends.
         is_watched: whether there are taps, or somebody expects an event.
         hears_starts: whether somebody listens to the starts of sessions.
         hears_ends: whether somebody listens to their ends.
@@ -92,7 +94,9 @@ class Engine:
         self.state: str = "new"
         self.takes_events: bool = False
         self.takes_commands: bool = False
-        self.tells_commands: bool = False
+        self.hears_commands: bool = False
+        self.hears_command_starts: bool = False
+        self.hears_command_ends: bool = False
         self.is_watched: bool = False
         self.hears_starts: bool = False
         self.hears_ends: bool = False
@@ -203,7 +207,9 @@ class Engine:
         self.takes_commands = plain and self.loop.interrupts_tasks
         self._heard.clear()
         self.is_watched = bool(self._taps or self.expectations)  # `listens` asks for it
-        self.tells_commands = self.listens(events.CommandStartedEvent) or self.listens(events.CommandResultEvent)
+        self.hears_command_starts = self.listens(events.CommandStartedEvent)
+        self.hears_command_ends = self.listens(events.CommandResultEvent)
+        self.hears_commands = self.hears_command_starts or self.hears_command_ends
         self.dispatcher.tells = self.listens(events.EventHandlerStartEvent) or self.listens(
             events.EventHandlerResultEvent
         )
@@ -311,7 +317,7 @@ class Engine:
         """Complete the header of a message sent from a scope; false where that takes more than one look."""
         header = message.header
         if header is NOTHING_SAID:
-            here = current_handling.get()
+            here = _current()
             if here is not None and here.message is message:  # which is no cause of itself
                 return False
             header = scope.header if here is None else here.derived
@@ -329,7 +335,7 @@ class Engine:
         """
         if scope.id is not None:
             refuse_foreign(message, scope.id)
-        here = current_handling.get()
+        here = _current()
         derived = None if here is None or here.message is message else here.derived
         complete_header(message, scope.header, derived)
 

@@ -23,6 +23,9 @@ R = TypeVar("R")
 T = TypeVar("T")
 E = TypeVar("E", bound=Event)
 
+# CPython binds the method of an imported object anew at each call, which costs more than the call
+_current, _set_current, _reset_current = current_handling.get, current_handling.set, current_handling.reset
+
 
 class Verbs:
     """The verbs of a bus, or of a session, to which they are then scoped.
@@ -143,7 +146,7 @@ class Verbs:
         if registration is None or not registration.is_plain or timeout is not None or not engine.takes_commands:
             answer = await engine.answering.execute(command, timeout, scope)
             return answer
-        above = current_handling.get()
+        above = _current()
         if above is None and command.header is NOTHING_SAID and scope.is_open:
             set_header(command, scope.known_header or scope.header)
             session_id = scope.id
@@ -159,11 +162,11 @@ class Verbs:
             call.above = above
         answering = engine.answering
         session = None if session_id is None else answering.own(call, session_id)
-        token = current_handling.set(call)
+        token = _set_current(call)
         answering.executed += 1
         answering.running.add(call)
         try:
-            if engine.tells_commands:
+            if engine.hears_commands:
                 answer = await answering.tell_of(call, registration)
             else:
                 answer = await registration.handler(command)
@@ -173,7 +176,7 @@ class Verbs:
                 raise refusal from None
             raise
         finally:
-            current_handling.reset(token)
+            _reset_current(token)
             call.over = True
             answering.running.discard(call)
             if above is not None or session is not None or call.refusal is not None:

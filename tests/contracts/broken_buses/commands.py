@@ -214,9 +214,9 @@ class TellsNothingOfCommands(MessageBus):
 
 @breaks("COMMAND-19")
 class SaysThatAllIsWell(Meddles):
-    def say(self, event: Any) -> None:
+    def say(self, event: Any, *header: Any) -> None:
         well = isinstance(event, CommandResultEvent)
-        self.above(attrs.evolve(event, outcome=Outcome.OK) if well else event)
+        self.above(attrs.evolve(event, outcome=Outcome.OK) if well else event, *header)
 
 
 @breaks("COMMAND-20", "COMMAND-21")

@@ -75,45 +75,43 @@ class Header:
         return _make_header, (type(self), values)
 
 
-_set_fields: Any = tuple(Header.__dict__[a.name].__set__ for a in attrs.fields(Header))
-(
-    _set_session_id,
-    _set_correlation_id,
-    _set_causation_id,
-    _set_deadline,
-    _set_traceparent,
-    _set_tracestate,
-    _set_metadata,
-    _set_unknown,
-) = _set_fields
 _NO_METADATA = _read_only({})
 
 
-def _header(
-    session_id: str | None,
-    correlation_id: str | None = None,
-    causation_id: str | None = None,
-    deadline: datetime | None = None,
-    traceparent: str | None = None,
-    tracestate: str | None = None,
-    metadata: Mapping[str, Any] = _NO_METADATA,
-) -> Header:
-    """`Header(...)` of values taken from other headers, at a third of its cost."""
-    header = Header.__new__(Header)
-    _set_session_id(header, session_id)
-    _set_correlation_id(header, correlation_id)
-    _set_causation_id(header, causation_id)
-    _set_deadline(header, deadline)
-    _set_traceparent(header, traceparent)
-    _set_tracestate(header, tracestate)
-    _set_metadata(header, metadata)
-    _set_unknown(header, None)
-    return header
+class _OpenHeader(Header):
+    """A header while it is being filled, with values taken from other headers; then it is frozen like any other.
+
+    To write past the frozen class costs more for each field than all this does.
+    """
+
+    __slots__ = ()
+    __setattr__, __delattr__ = object.__setattr__, object.__delattr__
+
+    def __init__(
+        self,
+        session_id: str | None,
+        correlation_id: str | None = None,
+        causation_id: str | None = None,
+        deadline: datetime | None = None,
+        traceparent: str | None = None,
+        tracestate: str | None = None,
+        metadata: Mapping[str, Any] = _NO_METADATA,
+    ) -> None:
+        header: Any = self  # of which checkers know only that it is frozen
+        header.session_id = session_id
+        header.correlation_id = correlation_id
+        header.causation_id = causation_id
+        header.deadline = deadline
+        header.traceparent = traceparent
+        header.tracestate = tracestate
+        header.metadata = metadata
+        header.unknown = None
+        header.__class__ = Header
 
 
 def session_header(session_id: str | None) -> Header:
     """The header of messages of a session of which nothing else is known."""
-    return _header(session_id)
+    return _OpenHeader(session_id)
 
 
 def _make_header(cls: type[Header], values: dict[str, Any]) -> Header:
@@ -136,20 +134,27 @@ RESERVED = _HEADER_FIELDS | {"id", "timestamp", "header", "with_header"}
 _CACHED_HASH = "_attrs_cached_hash"
 _MORE_IN_INIT = ("__attrs_pre_init__", "__attrs_post_init__", _CACHED_HASH)
 _mint_lock = threading.Lock()
-_CYCLE = (1 << 48) * 1_000_000  # nanoseconds that 48 bits of milliseconds tell apart: a stamp before 1970 is one, too
+_TIME = (1 << 60) - 1  # of the milliseconds 48 bits, so that a time before 1970 is one, too, and 12 of their fraction
+_ALL_DIGITS = 1 << 60  # a bit above them, lest leading zeros be left out
 
 
-_VARIANT = {digit: "89ab"[number & 3] for number, digit in enumerate("0123456789abcdef")}
+_VARIANT = bytes(byte & 0x3F | 0x80 for byte in range(256))
 
 
-def _draw(_: int) -> list[str]:
+def _draw_numbers(_: int) -> list[str]:
     """Random numbers of 128 bits; many at a time, since each draw is a call of the kernel."""
-    drawn = os.urandom(4096).hex()
-    return [drawn[begin : begin + 32] for begin in range(0, len(drawn), 32)]
+    return os.urandom(4096).hex(" ", 16).split(" ")
 
 
-def _make_numbers() -> Iterator[str]:
-    return itertools.chain.from_iterable(map(_draw, itertools.count()))
+def _draw_tails(_: int) -> list[str]:
+    """The second halves of ids: two bits of variant, 62 random ones."""
+    drawn = bytearray(os.urandom(4096))
+    drawn[::8] = drawn[::8].translate(_VARIANT)
+    return drawn.hex(" ", 8).split(" ")
+
+
+def _endless(draw: Callable[[int], list[str]]) -> Iterator[str]:
+    return itertools.chain.from_iterable(map(draw, itertools.count()))
 
 
 def _renew_numbers() -> None:
@@ -157,11 +162,11 @@ def _renew_numbers() -> None:
 
     A thread of the parent may hold the lock; in the child there is nobody to let it go.
     """
-    global _numbers, _mint_lock
-    _numbers, _mint_lock = _make_numbers(), threading.Lock()
+    global _numbers, _tails, _mint_lock
+    _numbers, _tails, _mint_lock = _endless(_draw_numbers), _endless(_draw_tails), threading.Lock()
 
 
-_numbers = _make_numbers()
+_numbers, _tails = _endless(_draw_numbers), _endless(_draw_tails)
 if hasattr(os, "register_at_fork"):  # Windows does not fork
     os.register_at_fork(after_in_child=_renew_numbers)
 
@@ -393,9 +398,8 @@ def _mint(message: Any) -> str:
         stamp: Any = message._id
         if type(stamp) is str:
             return stamp
-        millis, rest = divmod(stamp % _CYCLE, 1_000_000)
-        random = next(_numbers)
-        id_ = f"{millis:012x}7{(rest << 12) // 1_000_000:03x}{_VARIANT[random[0]]}{random[1:16]}"
+        time = hex((stamp << 12) // 1_000_000 & _TIME | _ALL_DIGITS)
+        id_ = f"{time[3:15]}7{time[15:]}{next(_tails)}"
         _set_stamp(message, stamp)
         _set_id(message, id_)
         return id_
@@ -404,11 +408,12 @@ def _mint(message: Any) -> str:
 def lifecycle_header(message: HeaderFields) -> Header:
     """The header of events that tell of `message` itself: its session, its chain, its cause."""
     header = message.header
-    if header.correlation_id and type(header) is Header and header.unknown is None:
+    correlation_id = header.correlation_id
+    if correlation_id and type(header) is Header and header.unknown is None:
         return header
-    return _header(
+    return _OpenHeader(
         header.session_id,
-        message.correlation_id,
+        correlation_id or message.id,
         header.causation_id,
         header.deadline,
         header.traceparent,
@@ -424,7 +429,7 @@ def _values(header: Header) -> dict[str, Any]:
 def derived_header(cause: HeaderFields) -> Header:
     """The header of what is made while `cause` is being handled."""
     header = cause.header
-    return _header(
+    return _OpenHeader(
         header.session_id,
         header.correlation_id or cause.id,
         cause.id,
