@@ -147,7 +147,9 @@ def test_a_field_cannot_hide_the_header(name: str) -> None:
 
 def test_a_taken_type_name_is_refused() -> None:
     """Stored messages would read back as another class."""
-    with pytest.raises(TypeError, match=r"'SessionStartEvent' belongs to llmgine_core.events:SessionStartEvent"):
+    with pytest.raises(
+        TypeError, match=r"'SessionStartEvent' belongs to llmgine_core\.events\.runtime:SessionStartEvent"
+    ):
         type("Mine", (Event,), {"type_name": "SessionStartEvent", "__module__": __name__})
 
 

@@ -9,7 +9,7 @@ import logging
 import signal
 import weakref
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
@@ -19,7 +19,7 @@ from llmgine_core._answering import Answering
 from llmgine_core._calls import Call
 from llmgine_core._delivery import Dispatcher, running_now
 from llmgine_core._frames import Frame, current_frame, leave_frames
-from llmgine_core._herald import RUNTIME_EVENTS, Herald
+from llmgine_core._herald import Herald
 from llmgine_core._idle import Idle
 from llmgine_core._keeper import SessionKeeper, in_background
 from llmgine_core._letters import DeadLetters
@@ -32,7 +32,6 @@ from llmgine_core._stalls import StallDetector
 from llmgine_core._subscriptions import CommandHandler, Plan, Subscription, total
 from llmgine_core._threads import Threads
 from llmgine_core._watchers import Expectation, Scheduled, Tap
-from llmgine_core.abc import EventTap, Middleware, Registration, ScheduledEvent, Transport
 from llmgine_core.contracts import (
     BusStats,
     Command,
@@ -47,6 +46,9 @@ from llmgine_core.contracts import (
 from llmgine_core.contracts.header import NOTHING_SAID, complete_header, set_header
 from llmgine_core.errors import BusClosedError
 
+if TYPE_CHECKING:
+    from llmgine_core.abc import EventTap, Middleware, Registration, ScheduledEvent, Transport
+
 __all__ = ["Engine"]
 
 _logger = logging.getLogger("llmgine.bus")
@@ -58,6 +60,18 @@ W = TypeVar("W", bound=Work)
 _COMMAND: type[Message] = Command  # as a generic class it would leave checkers with an unknown answer
 _STREAM_COMMAND: type[Message] = StreamCommand
 _NAGGING = 0.5  # seconds before what does not heed its cancellation, as it may while it cleans up, is cancelled again
+_ADJUSTED_TO = frozenset(
+    (
+        Event,
+        events.CommandStartedEvent,
+        events.CommandResultEvent,
+        events.EventHandlerStartEvent,
+        events.EventHandlerResultEvent,
+        events.SessionStartEvent,
+        events.SessionEndEvent,
+    )
+)
+"""The events that are built only if somebody listens, and their base."""
 _copy_context, _current = contextvars.copy_context, current_handling.get
 
 
@@ -217,7 +231,7 @@ class Engine:
         self.hears_ends = self.listens(events.SessionEndEvent)
 
     def _notice(self, event_type: type[Event]) -> None:
-        if event_type is Event or event_type in RUNTIME_EVENTS:
+        if event_type in _ADJUSTED_TO:
             self._adjust()
         elif self._heard:
             self._heard.clear()

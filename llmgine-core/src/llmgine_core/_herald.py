@@ -19,7 +19,7 @@ from llmgine_core._letters import DeadLetters
 from llmgine_core._subscriptions import Subscription
 from llmgine_core.contracts import ErrorInfo, Event, Header, Outcome, lifecycle_header
 
-__all__ = ["RUNTIME_EVENTS", "Herald"]
+__all__ = ["Herald", "tells_of_runtime"]
 
 _logger = logging.getLogger("llmgine.bus")
 
@@ -33,10 +33,13 @@ _NEVER_ANNOUNCED = (
     events.SpanStartEvent,
     events.SpanEndEvent,
 )
-RUNTIME_EVENTS = frozenset(getattr(events, name) for name in events.__all__)
-"""Their handlers get no start and result events: each would beget two more."""
-
 _INTERVAL = 1.0
+_RUNTIME = f"{events.__name__}."
+
+
+def tells_of_runtime(event_type: type[Event]) -> bool:
+    """Whether it is one of the runtime's own; their handlers get no start and result events, which would beget more."""
+    return event_type.__module__.startswith(_RUNTIME)
 
 
 class Herald:

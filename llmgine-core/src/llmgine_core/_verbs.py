@@ -5,15 +5,17 @@ from __future__ import annotations
 from asyncio import current_task
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmgine_core._calls import Call
 from llmgine_core._engine import Engine
 from llmgine_core._scopes import Scope
 from llmgine_core._subscriptions import DEFAULTS, CommandHandler, Options
-from llmgine_core.abc import CommandType, Registration, ScheduledEvent
 from llmgine_core.contracts import Command, Event, Overflow, Retry, StreamCommand, current_handling
 from llmgine_core.contracts.header import NOTHING_SAID, set_header
+
+if TYPE_CHECKING:
+    from llmgine_core.abc import CommandType, Registration, ScheduledEvent
 
 __all__ = ["Verbs"]
 
