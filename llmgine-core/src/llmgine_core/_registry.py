@@ -298,7 +298,8 @@ class HandlerRegistry:
         leaving, scope.subscriptions = scope.subscriptions, []
         for subscription in leaving:
             self._let_go(subscription)
-            self.retire(subscription)
+            if self._leaving:
+                self.retire(subscription)
 
     def living(self) -> Iterator[Subscription]:
         """All subscriptions that are registered."""
