@@ -35,7 +35,7 @@ FIX = "fix or upgrade the distribution, or select another plugin"
         ),
         (
             "from llmgine_core.hookspecs import impl\nimpl.llmgine_lifspan",
-            "importing it raised AttributeError: '_Impl' object has no attribute 'llmgine_lifspan'",
+            "importing it raised AttributeError: there is no hook llmgine_lifspan; did you mean llmgine_lifespan?",
             "did you mean 'llmgine_lifespan'? Otherwise " + FIX,
         ),
     ],
