@@ -169,15 +169,19 @@ async def test_what_several_parts_raise_when_they_stop_is_all_told() -> None:
     assert log == ["-c", "-b", "-a"]
 
 
-async def test_an_interrupt_while_a_part_stops_passes_once_the_others_have_stopped() -> None:
+@pytest.mark.parametrize("body", [None, KeyError("body")])
+async def test_an_interrupt_while_a_part_stops_passes_once_the_others_have_stopped(body: Exception | None) -> None:
     log: list[str] = []
-    for body in (None, KeyError("body")):
-        with pytest.raises(KeyboardInterrupt):
-            async with application(llm={"a": Part("a", log), "b": Part("b", log, leave=KeyboardInterrupt())}):
-                log.clear()
-                if body is not None:
-                    raise body
-        assert log == ["-b", "-a"]
+
+    async def run() -> None:
+        async with application(llm={"a": Part("a", log), "b": Part("b", log, leave=KeyboardInterrupt())}):
+            log.clear()
+            if body is not None:
+                raise body
+
+    with pytest.raises(KeyboardInterrupt):
+        await run()
+    assert log == ["-b", "-a"]
 
 
 async def test_the_bodys_own_error_passes_and_those_of_the_stop_are_in_the_log(
