@@ -10,18 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.faulty_plugins import ALL, FAULTY, HANGING, Faulty, install
+from tests.integration.faulty_plugins import ALL, FAULTY, HANGING, SLEEPING, Faulty, install
 
 PROGRAM = """
 import sys
 import anyio
-import attrs
 from llmgine_core import ApplicationBootstrap, PluginError
-from llmgine_core.config import load_config
 
 async def main():
-    config = attrs.evolve(load_config({}, file="llmgine.toml", discover=False), start_timeout=float(sys.argv[1]))
-    async with ApplicationBootstrap(config=config):
+    async with ApplicationBootstrap(config="llmgine.toml", discover=False):
         print("started")
 
 try:
@@ -59,9 +56,10 @@ class Runs:
         """Start a program that selects it."""
         environment = self.environment(plugin)
         text = SELECTION.get(plugin.kind, plugin.kind + ' = ["{0}"]\n').format(plugin.name)
-        (self._folder / plugin.project / "llmgine.toml").write_text(plugin.settings + "\n" + text)
+        settings = f"start_timeout = {seconds}\n{plugin.settings}\n"
+        (self._folder / plugin.project / "llmgine.toml").write_text(settings + text)
         return subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(seconds)],
+            [sys.executable, "-c", PROGRAM],
             cwd=self._folder / plugin.project,
             env=environment,
             stdout=subprocess.PIPE,
@@ -111,6 +109,17 @@ def test_an_import_that_never_ends_is_named_with_the_line_at_which_it_stands(run
     assert lines[0] == "importing it has not ended after 0.2 s"
     assert lines[1] == f"{HANGING.lines[1]}, now at {line}"
     assert lines[2].startswith("  cure: nothing but the end of the process stops it: mend that line")
+
+
+def test_a_start_that_never_ends_is_given_up_when_its_time_is_up(runs: Runs) -> None:
+    code, out, err = runs.finish(SLEEPING, seconds=0.2)
+    _, plugin, _ = SLEEPING.lines
+    assert err.splitlines() == [
+        "it did not start within 0.2 s",
+        plugin.replace("plugin: ", "plugin: the lifespan of "),
+        "  cure: see what it waits for, or raise `start_timeout` in the configuration",
+    ]
+    assert (code, out) == (1, "")
 
 
 def test_all_of_them_are_listed_and_none_is_imported(runs: Runs) -> None:
