@@ -34,9 +34,9 @@ FIX = "fix or upgrade the distribution, or select another plugin"
             "did you mean 'MessageBus'? Otherwise " + FIX,
         ),
         (
-            "from llmgine_core.hookspecs import impl\nimpl.llmgine_lifspan",
-            "importing it raised AttributeError: there is no hook llmgine_lifspan; did you mean llmgine_lifespan?",
-            "did you mean 'llmgine_lifespan'? Otherwise " + FIX,
+            "import math\nmath.hypott",
+            "importing it raised AttributeError: module 'math' has no attribute 'hypott'",
+            "did you mean 'hypot'? Otherwise " + FIX,
         ),
     ],
 )
