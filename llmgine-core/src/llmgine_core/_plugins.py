@@ -52,7 +52,8 @@ class Plugin:
 
         Raises:
             PluginApiError: it was written for another version of the interface.
-            PluginLoadError: its hooks are not what they should be, with every fault there is.
+            PluginLoadError: its hooks are not what they should be, with every fault there is; or it raises when it is
+                looked at.
         """
         with self._blaming("looking at its hooks"):
             api = offered_api(self.module)
@@ -81,6 +82,7 @@ class Plugin:
 
         Raises:
             ConfigError: they do not fit it.
+            PluginLoadError: the class cannot be read into, whatever they are.
         """
         if self._settings is None:
             self._settings = self._read_settings()
@@ -120,7 +122,7 @@ class Plugin:
         """What a hook returned, or a ready object, if it is what the plugin's kind demands.
 
         Raises:
-            PluginLoadError: it is not.
+            PluginLoadError: it is not, or raises when it is looked at.
         """
         with self._blaming(f"looking at what {hook} returned" if hook else "looking at it"):
             fault = fault_of_product(self.selection.kind, result, hook)
