@@ -201,7 +201,11 @@ def test_all_of_them_are_listed_and_none_is_imported(folders: Folders) -> None:
 
 
 @pytest.mark.usefixtures("beside")
-@pytest.mark.parametrize("toml", [*(plugin.toml for plugin in FAULTY), "this is no TOML", "observabilty = 5"])
+@pytest.mark.parametrize(
+    "toml",
+    [*(plugin.toml for plugin in FAULTY), "this is no TOML", "observabilty = 5"],
+    ids=[*(plugin.name for plugin in FAULTY), "no-toml", "unknown-key"],
+)
 def test_they_are_listed_also_where_the_configuration_selects_what_is_broken(
     toml: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
