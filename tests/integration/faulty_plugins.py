@@ -1,33 +1,14 @@
-"""Plugins that are broken, each in one way, as the distributions that somebody might publish."""
+"""Plugins that are broken, each in one way, and what is said of each."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import attrs
 
-from tests.packaging.workspace import uv
+from tests.integration.plugin_wheels import PluginWheel
 
-PROJECT = """
-[project]
-name = "{name}"
-version = "1.2"
-requires-python = ">=3.11"
-{entries}
-
-[build-system]
-requires = ["uv_build>=0.13,<0.14"]
-build-backend = "uv_build"
-"""
-
-# What was imported leaves a file behind, so that what was not is known too.
-MARKED = """
-import os
-from pathlib import Path
-
-Path(os.environ["MARKS"], __name__).touch()
-"""
+__all__ = ["FAULTY", "HANGING", "OTHER", "Faulty"]
 
 HANDLER = """
 from llmgine_core.hookspecs import hookimpl
@@ -36,6 +17,24 @@ from llmgine_core.testing import RecordingEventHandler
 @hookimpl
 def llmgine_create_event_handler(build):
     return RecordingEventHandler()
+"""
+PLUGIN = """
+class Plugin:
+    @hookimpl
+    def llmgine_create_event_handler(self, build):
+        return RecordingEventHandler()
+"""
+SETTINGS = """
+import attrs
+
+@attrs.frozen
+class Settings:
+    path: str
+    level: int = 1
+
+@hookimpl
+def llmgine_settings():
+    return Settings
 """
 LIFESPAN = """
 from contextlib import asynccontextmanager
@@ -49,80 +48,66 @@ async def llmgine_lifespan(app):
     yield
 """
 FIX = "fix or upgrade the distribution, or select another plugin"
+PLAIN = "hooks are plain functions; await in what they return"
+PYTHON = ".".join(map(str, sys.version_info[:2]))
 
 
 @attrs.frozen
-class Faulty:
-    """A distribution of one plugin.
+class Faulty(PluginWheel):
+    """A broken plugin.
 
     Attributes:
-        name: what configuration calls the plugin.
-        source: its module.
         what: the first line of the error with which it is refused; `{site}` is where it is installed.
         cure: how to mend it.
-        kind: the kind in whose group its entry stands.
-        target: what the entry names, where that is not the module itself.
-        distribution: its distribution, where that has not the plugin's name.
-        settings: what the configuration says beside the selection.
-        plugin: what the second line says, where that is not the entry.
+        configuration: what `llmgine.toml` says, where it does not select this one plugin and nothing else.
+        plugin: what the second line calls it, where that is not the entry.
+        text: all that is said, where that is not one error of three lines.
+        alone: whether the fault might harm the process, so that it needs one of its own.
+        imported: whether its package is imported before it is refused.
     """
 
-    name: str
-    source: str
     what: str
     cure: str
-    kind: str = "observability"
-    target: str = ""
-    distribution: str = ""
-    settings: str = ""
-    plugin: str = ""
+    configuration: str = attrs.field(default="", kw_only=True)
+    plugin: str = attrs.field(default="", kw_only=True)
+    text: str = attrs.field(default="", kw_only=True)
+    alone: bool = attrs.field(default=False, kw_only=True)
+    imported: bool = attrs.field(default=True, kw_only=True)
 
     @property
-    def project(self) -> str:
-        """The distribution's name."""
-        return self.distribution or f"faulty-{self.name}"
+    def toml(self) -> str:
+        """The configuration that selects it."""
+        form = '[llm.default]\nuse = "{}"' if self.kind == "llm" else f'{self.kind} = ["{{}}"]'
+        return self.configuration or form.format(self.name)
 
     @property
-    def package(self) -> str:
-        """The package that it installs."""
-        return self.project.replace("-", "_")
-
-    @property
-    def entry(self) -> str:
-        """The target of the entry point."""
-        return f"{self.package}.{self.target or 'plugin'}"
-
-    @property
-    def lines(self) -> tuple[str, str, str]:
+    def said(self) -> str:
         """The error, as it must be said."""
-        entry = f"{self.kind} {self.name!r} ({self.project} 1.2, {self.entry})"
-        return self.what, f"  plugin: {self.plugin or entry}", f"  cure: {self.cure}"
-
-    def write(self, workspace: Path) -> None:
-        """Write its project."""
-        package = workspace / self.project / "src" / self.package
-        package.mkdir(parents=True)
-        entries = f'[project.entry-points."llmgine.{self.kind}"]\n{self.name} = "{self.entry}"'
-        (package.parents[1] / "pyproject.toml").write_text(PROJECT.format(name=self.project, entries=entries))
-        (package / "__init__.py").write_text(MARKED)
-        (package / "plugin.py").write_text(self.source)
+        return self.text or f"{self.what}\n  plugin: {self.plugin or self.label}\n  cure: {self.cure}"
 
 
-FAULTY = (
+IMPORTS = (
     Faulty(
-        "missing-module",
+        "needs-module",
         "import an_sdk_that_is_not_there",
         "importing it raised ModuleNotFoundError: No module named 'an_sdk_that_is_not_there'",
         "install what offers the module 'an_sdk_that_is_not_there', or select another plugin",
     ),
     Faulty("import-error", "raise ImportError('torn')", "importing it raised ImportError: torn", FIX),
-    Faulty("exits", "raise SystemExit(3)", "importing it raised SystemExit: 3", FIX),
+    Faulty("exits", "raise SystemExit(3)", "importing it raised SystemExit: 3", FIX, alone=True),
+    Faulty(
+        "ends-otherwise",
+        "class Enough(BaseException): ...\nraise Enough('of\\nit')",
+        "importing it raised Enough: of it",
+        FIX,
+        alone=True,
+    ),
     Faulty(
         "syntax",
         "def broken(:",
         "importing it raised SyntaxError: invalid syntax ({site}/faulty_syntax/plugin.py, line 1)",
-        f"mend that line, or install a release of the distribution that fits Python {sys.version_info[0]}."
-        f"{sys.version_info[1]}",
+        f"mend that line, or install a release of the distribution that fits Python {PYTHON}",
+        alone=True,
     ),
     Faulty(
         "no-module",
@@ -139,10 +124,48 @@ FAULTY = (
         target="plugin:plugn",
     ),
     Faulty(
+        "lazy",
+        "def __getattr__(name):\n    import an_sdk_that_is_not_there",
+        "getting 'plugin' of faulty_lazy.plugin raised ModuleNotFoundError: No module named 'an_sdk_that_is_not_there'",
+        "install what offers the module 'an_sdk_that_is_not_there', or select another plugin",
+        target="plugin:plugin",
+    ),
+    Faulty(
+        "denied",
+        HANDLER,
+        "deny names its distribution",
+        "change `allow` or `deny`, or select another plugin",
+        configuration='deny = ["Faulty_Denied"]\nobservability = ["denied"]',
+        imported=False,
+    ),
+    Faulty(
+        "not-allowed",
+        HANDLER,
+        "allow does not name its distribution",
+        "change `allow` or `deny`, or select another plugin",
+        configuration='allow = ["llmgine-core", "llmgine-context", "llmgine-tools"]\nobservability = ["not-allowed"]',
+        imported=False,
+    ),
+    Faulty(
+        "same",
+        HANDLER,
+        "observability handler 'same' is offered by faulty-one and faulty-other",
+        'name one: "same@faulty-one" or "same@faulty-other"',
+        distribution="faulty-one",
+        plugin=(
+            "observability 'same' (faulty-one 1.2, faulty_one.plugin) or "
+            "observability 'same' (faulty-other 1.2, faulty_other.plugin)"
+        ),
+        imported=False,
+    ),
+)
+
+HOOKS = (
+    Faulty(
         "misspelt",
-        HANDLER.replace("event_handler(", "event_handlr("),
-        "there is no hook llmgine_create_event_handlr",
-        "rename llmgine_create_event_handlr → llmgine_create_event_handler",
+        HANDLER.replace("event_handler(", "event_handlr(") + "@hookimpl\ndef llmgine_lifspan(app): ...\n",
+        "there is no hook llmgine_create_event_handlr; there is no hook llmgine_lifspan",
+        "rename llmgine_create_event_handlr → llmgine_create_event_handler; rename llmgine_lifspan → llmgine_lifespan",
     ),
     Faulty(
         "argument",
@@ -156,12 +179,7 @@ FAULTY = (
         "llmgine_create_event_handler is not marked as a hook",
         "put @impl.llmgine_create_event_handler above it",
     ),
-    Faulty(
-        "async",
-        HANDLER.replace("def ", "async def "),
-        "llmgine_create_event_handler is an async function",
-        "hooks are plain functions; await in what they return",
-    ),
+    Faulty("async", HANDLER.replace("def ", "async def "), "llmgine_create_event_handler is an async function", PLAIN),
     Faulty(
         "wrapper",
         HANDLER.replace("@hookimpl", "@hookimpl(wrapper=True)").replace("return", "yield"),
@@ -172,7 +190,14 @@ FAULTY = (
         "several",
         HANDLER.replace("(build)", "(biuld)") + "@hookimpl\nasync def llmgine_lifespan(app): ...\n",
         "llmgine_create_event_handler takes 'biuld', but is given build; llmgine_lifespan is an async function",
-        "rename biuld → build; hooks are plain functions; await in what they return",
+        f"rename biuld → build; {PLAIN}",
+    ),
+    Faulty(
+        "class",
+        HANDLER + PLUGIN,
+        "Plugin is a class, whose llmgine_create_event_handler need an object",
+        "make one, plugin = Plugin(), and let the entry point name that",
+        target="plugin:Plugin",
     ),
     Faulty(
         "wrong-group",
@@ -193,6 +218,17 @@ FAULTY = (
         "its __llmgine_api__ is '1', not a whole number",
         "write 1, or leave it out",
     ),
+)
+
+RESULTS = (
+    Faulty(
+        "fails-at-start",
+        LIFESPAN.replace("await anyio.sleep_forever()", "raise ConnectionError('nobody\\nanswers')"),
+        "starting it raised ConnectionError: nobody answers",
+        "mend what the message names, or select another plugin",
+        kind="plugins",
+        plugin="the lifespan of plugins 'fails-at-start' (faulty-fails-at-start 1.2, faulty_fails_at_start.plugin)",
+    ),
     Faulty(
         "raises",
         HANDLER.replace("return", "raise OSError('no disk');"),
@@ -200,56 +236,56 @@ FAULTY = (
         FIX,
     ),
     Faulty(
-        "none",
+        "returns-coroutine",
+        HANDLER.replace("return RecordingEventHandler()", "async def later(): ...\n    return later()"),
+        "llmgine_create_event_handler returned a coroutine",
+        PLAIN,
+    ),
+    Faulty(
+        "returns-number",
+        HANDLER.replace("RecordingEventHandler()", "5"),
+        "llmgine_create_event_handler returned 5",
+        "it must return an ObservabilityEventHandler",
+    ),
+    Faulty(
+        "returns-none",
         HANDLER.replace("return RecordingEventHandler()", "pass"),
         "llmgine_create_event_handler returned None",
         "it must return an ObservabilityEventHandler",
     ),
     Faulty(
-        "class",
+        "returns-class",
         HANDLER.replace("RecordingEventHandler()", "RecordingEventHandler"),
         "llmgine_create_event_handler returned <class 'llmgine_core.testing.recording.RecordingEventHandler'>",
         "it must return an object; make one: RecordingEventHandler(…)",
     ),
     Faulty(
-        "coroutine",
-        HANDLER.replace("return RecordingEventHandler()", "async def later(): ...\n    return later()"),
-        "llmgine_create_event_handler returned a coroutine",
-        "hooks are plain functions; await in what they return",
+        "hangs",
+        LIFESPAN,
+        "it did not start within 0.5 s",
+        "see what it waits for, or raise `start_timeout` in the configuration",
+        kind="plugins",
+        configuration='start_timeout = 0.5\nplugins = ["hangs"]',
+        plugin="the lifespan of plugins 'hangs' (faulty-hangs 1.2, faulty_hangs.plugin)",
+        alone=True,
     ),
     Faulty(
-        "denied",
-        HANDLER,
-        "deny names its distribution",
-        "change `allow` or `deny`, or select another plugin",
-        settings='deny = ["Faulty_Denied"]',
-    ),
-    Faulty(
-        "same",
-        HANDLER,
-        "observability handler 'same' is offered by faulty-one and faulty-other",
-        'name one: "same@faulty-one" or "same@faulty-other"',
-        distribution="faulty-one",
-        plugin=(
-            "observability 'same' (faulty-one 1.2, faulty_one.plugin) or "
-            "observability 'same' (faulty-other 1.2, faulty_other.plugin)"
+        "settings",
+        HANDLER + SETTINGS,
+        "",
+        "",
+        configuration='observability = [{ use = "settings", pth = "here", level = "x" }]',
+        text=(
+            "3 faults in the configuration:\n"
+            "  - llmgine.toml: observability[0].path: it is missing; a text is wanted (observability 'settings')\n"
+            "  - llmgine.toml: observability[0].level: a whole number is wanted, not 'x' (observability 'settings')\n"
+            "  - llmgine.toml: observability[0].pth: unknown setting 'pth'; did you mean 'path'? "
+            "(observability 'settings' takes path, level)"
         ),
     ),
 )
-OTHER = Faulty("same", HANDLER, "", "", distribution="faulty-other")
-HANGING = Faulty("hanging-import", "import threading\nthreading.Event().wait()", "", "")
-SLEEPING = Faulty("hanging-start", LIFESPAN, "", "", kind="plugins")
-ALL = (*FAULTY, OTHER, HANGING, SLEEPING)
 
-
-def install(folder: Path) -> Path:
-    """Build a wheel of each and install them all; where they are."""
-    for plugin in ALL:
-        plugin.write(folder)
-    (folder / "pyproject.toml").write_text('[tool.uv.workspace]\nmembers = ["faulty-*"]\n')
-    uv("build", "--quiet", "--wheel", "--all-packages", "--out-dir", folder / "dist", folder)
-    wheels = sorted((folder / "dist").glob("*.whl"))
-    assert len(wheels) == len(ALL)
-    site = folder / "site"
-    uv("pip", "install", "--quiet", "--no-deps", "--python", sys.executable, "--target", site, *wheels)
-    return site
+FAULTY = (*IMPORTS, *HOOKS, *RESULTS)
+OTHER = PluginWheel("same", HANDLER, distribution="faulty-other")
+# goes on when somebody writes a line
+HANGING = PluginWheel("hanging-import", f"import sys\nsys.stdin.readline()\n{HANDLER}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import pluggy
@@ -50,15 +52,17 @@ class Plugin:
 
         Raises:
             PluginApiError: it was written for another version of the interface.
-            PluginLoadError: its hooks are not what they should be, with every fault there is.
+            PluginLoadError: its hooks are not what they should be, with every fault there is; or it raises when it is
+                looked at.
         """
-        api = offered_api(self.module)
-        if type(api) is int and api != API_VERSION:
-            raise PluginApiError(self.label, api, API_VERSION)
-        if faults := faults_of(self.module, KINDS[self.selection.kind]):
-            raise joined(faults, self.label)
-        self._host.register(self.module)
-        self._host.check_pending()
+        with self._blaming("looking at its hooks"):
+            api = offered_api(self.module)
+            if type(api) is int and api != API_VERSION:
+                raise PluginApiError(self.label, api, API_VERSION)
+            if faults := faults_of(self.module, KINDS[self.selection.kind]):
+                raise joined(faults, self.label)
+            self._host.register(self.module)
+            self._host.check_pending()
 
     def build(self, *, hook: str = "", **context: Any) -> Any:
         """Make the configured instance, by the factory hook of its kind unless another is named.
@@ -78,6 +82,7 @@ class Plugin:
 
         Raises:
             ConfigError: they do not fit it.
+            PluginLoadError: the class cannot be read into, whatever they are.
         """
         if self._settings is None:
             self._settings = self._read_settings()
@@ -88,7 +93,8 @@ class Plugin:
         if settings_class is not None:
             converter = settings_converter()
             self.call("llmgine_register_converters", converter=converter)
-            return structure_settings(self.selection, settings_class, converter)
+            with self._blaming("reading its settings"):
+                return structure_settings(self.selection, settings_class, converter)
         refuse_settings(self.selection)
         return {}
 
@@ -104,14 +110,8 @@ class Plugin:
         """
         if not self.implements(hook):
             return None
-        try:
-            with told_if_late(hook, self.label, self._start_timeout):
-                result = getattr(self._host.hook, hook)(**arguments)
-        except (PluginError, ConfigError, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # SystemExit too: a plugin must not end the host
-            what = f"{hook} raised {said(error)}"
-            raise self._refusal(Fault(what, cure_for(error))) from (error if self.hide(what) == what else None)
+        with self._blaming(hook), told_if_late(hook, self.label, self._start_timeout):
+            result = getattr(self._host.hook, hook)(**arguments)
         if not getattr(HookSpecs, hook).llmgine_spec["firstresult"]:
             result = result[0] if result else None  # one plugin, one implementation
         if fault := fault_of_hook(hook, result):
@@ -122,15 +122,28 @@ class Plugin:
         """What a hook returned, or a ready object, if it is what the plugin's kind demands.
 
         Raises:
-            PluginLoadError: it is not.
+            PluginLoadError: it is not, or raises when it is looked at.
         """
-        if fault := fault_of_product(self.selection.kind, result, hook):
+        with self._blaming(f"looking at what {hook} returned" if hook else "looking at it"):
+            fault = fault_of_product(self.selection.kind, result, hook)
+        if fault:
             raise self._refusal(fault)
         return result
 
     def hide(self, text: str) -> str:
         """The text without the secrets that stand in the plugin's settings."""
         return hide(text, self.selection.settings)
+
+    @contextmanager
+    def _blaming(self, doing: str) -> Generator[None]:
+        """Whatever is raised meanwhile is the plugin's fault; a property of its objects may raise as well as a hook."""
+        try:
+            yield
+        except (PluginError, ConfigError, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # SystemExit too: a plugin must not end the host
+            what = f"{doing} raised {said(error)}"
+            raise self._refusal(Fault(what, cure_for(error))) from (error if self.hide(what) == what else None)
 
     def _refusal(self, fault: Fault) -> PluginLoadError:
         return joined([Fault(self.hide(fault.what), self.hide(fault.cure))], self.label)

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import anyio
 
+from llmgine_core._faults import cure_for, said
 from llmgine_core._loop import EventLoop
 from llmgine_core.errors import LlmgineError, PluginLoadError, PluginTimeoutError
 
@@ -169,8 +170,8 @@ class _Step:
         """What to raise: an error of ours speaks for itself, any other is named with its plugin."""
         if isinstance(error, (LlmgineError, KeyboardInterrupt)):
             return error
-        what = f"{doing} it raised {type(error).__name__}: {error}"
-        shown, cure = self._hide(what), "mend what the message names, or select another plugin"
+        what, cure = f"{doing} it raised {said(error)}", cure_for(error, "mend what the message names")
+        shown = self._hide(what)
         failure = PluginLoadError(shown, self._label, cure)
         failure.__cause__ = error if shown == what else None  # which would be printed with its own message
         return failure

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import attrs
 
-from llmgine_core._settings._types import fields_of, is_enumeration, noun
+from llmgine_core._settings._types import fields_of, is_enumeration, is_table, noun
 from llmgine_core.config import Selection
 
 __all__ = ["Fault", "faults_in", "tell", "unknown"]
@@ -60,10 +60,15 @@ def tell(selection: Selection, fault: Fault) -> Iterator[str]:
     value = _value_at(selection.settings, path)
     if value is _ABSENT:
         yield _told(selection, path, f"it is missing; {noun(fault.wanted)} is wanted")
-    elif isinstance(error, ValueError) and not is_enumeration(fault.wanted):
+    elif (isinstance(error, ValueError) and not is_enumeration(fault.wanted)) or _fits(value, fault.wanted):
         yield _told(selection, (*path, *_field_of(error, fault.wanted)), _text_of(error))
     else:
         yield _told(selection, path, f"{noun(fault.wanted)} is wanted, not {value!r}")
+
+
+def _fits(value: Any, wanted: Any) -> bool:
+    """Whether a table was given where one is wanted, so that it is the class itself that refuses it."""
+    return isinstance(value, Mapping) and is_table(wanted)
 
 
 def _told(selection: Selection, path: tuple[str, ...], text: str) -> str:
@@ -99,4 +104,6 @@ def _field_of(error: BaseException, settings_class: Any) -> tuple[str, ...]:
 
 
 def _text_of(error: BaseException) -> str:
-    return error.args[0] if error.args and isinstance(error.args[0], str) else f"{type(error).__name__}: {error}"
+    said = error.args[0] if error.args and isinstance(error.args[0], str) else ""
+    speaks_for_itself = said and isinstance(error, (ValueError, TypeError))
+    return " ".join((said if speaks_for_itself else f"{type(error).__name__}: {error}").split())
