@@ -14,7 +14,7 @@ def test_plugins_list_shows_what_is_installed_without_importing_it(
     site.install("d", {"never_imported": "raise SystemExit(9)"}, {"llmgine.llm": {"mine": "never_imported"}})
     assert main(["plugins", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["KIND", "NAME", "DISTRIBUTION", "VERSION", "TARGET"]
+    assert lines[0].split() == ["KIND", "NAME", "DISTRIBUTION", "VERSION", "SELECTED", "TARGET"]
     assert ["llm", "mine", "d", "1.2", "never_imported"] in [line.split() for line in lines]
 
 
@@ -49,9 +49,9 @@ def test_wrong_arguments_exit_with_two(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_a_subcommand_of_another_package_gets_the_arguments_and_gives_the_exit_code(site: Site) -> None:
     source = "def main(argv): return len(argv)\ndef run(argv): return None"
-    site.install("d", {"greeting": source}, {"llmgine.commands": {"greet": "greeting:main", "run": "greeting:run"}})
+    site.install("d", {"greeting": source}, {"llmgine.commands": {"greet": "greeting:main", "walk": "greeting:run"}})
     assert main(["greet", "a", "--b"]) == 2
-    assert main(["run"]) == 0
+    assert main(["walk"]) == 0
 
 
 @pytest.mark.parametrize(
