@@ -15,6 +15,7 @@ __all__ = ["OURS", "make_parser"]
 
 OURS = ("plugins", "config", "doctor", "run")
 
+_KINDS = (*KINDS, "commands")
 _CODES = "exit codes: 0 success, 1 failure, 2 wrong arguments"
 _EXAMPLES = f"""\
 examples:
@@ -31,20 +32,22 @@ examples:
   llmgine plugins show sqlite
   llmgine plugins why otel --kind observability
 
-No plugin is imported. {_CODES}"""
+No plugin is imported. `show` of what is not installed and `why` of what is not in the application are failures.
+{_CODES}"""
 _CONFIG = f"""\
 examples:
   llmgine config show
   llmgine config show --config production.toml --json
 
-No plugin is imported. {_CODES} (there are faults)"""
+No plugin is imported. Faults of the configuration are a failure.
+{_CODES}"""
 _DOCTOR = f"""\
 examples:
   llmgine doctor
   llmgine doctor --probe --timeout 120
 
 Each plugin is imported in a process of its own, so one that crashes or hangs is named and harms nothing.
-{_CODES} (something is not fit)"""
+Whatever is not fit is a failure. {_CODES}"""
 _RUN = f"""\
 examples:
   llmgine run shop.main:app
@@ -104,7 +107,7 @@ def _add_plugins(subparsers: Any) -> None:
     showing.add_argument("name", metavar="NAME", help="its name, or name@distribution")
     asking.add_argument("name", metavar="NAME", help="its name, name@distribution, or an instance's name")
     for parser, function in ((listing, "list_plugins"), (showing, "show_plugin"), (asking, "explain_plugin")):
-        parser.add_argument("--kind", choices=(*KINDS, "commands"), help="of this kind only", metavar="KIND")
+        parser.add_argument("--kind", choices=_KINDS, help=f"of this kind only: {', '.join(_KINDS)}", metavar="KIND")
         parser.add_argument("--json", action="store_true", help="as JSON")
         parser.set_defaults(action=_calling(_ROOMS[function], function))
 

@@ -14,12 +14,15 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import IO
 
-from llmgine_core.cli._report import Step, loaded
+import attrs
+
+from llmgine_core.cli._report import READY, Step, loaded
 
 __all__ = ["steps_of"]
 
-_LAST_WORDS = 5
-_FAREWELL = 2.0
+_KEPT, _SHOWN = 200, 5
+_CRASHED = "Current thread "  # as faulthandler writes it
+_FAREWELL = 1.0
 """Seconds that a child may take to end after its last step, and its last words to arrive."""
 
 
@@ -40,6 +43,10 @@ def steps_of(arguments: Sequence[str], expected: Sequence[str], timeout: float) 
         yield Step(step=expected[0], ok=False, seconds=0.0, error=f"no child process could be started: {error}")
         return
     with contextlib.closing(child):
+        ready = child.take(READY, timeout)
+        if not ready.ok:
+            yield attrs.evolve(ready, step=expected[0])
+            return
         for name in expected:
             step = child.take(name, timeout)
             yield step
@@ -65,7 +72,7 @@ class _Child:
             errors="replace",
         )
         self._steps: queue.SimpleQueue[Step | None] = queue.SimpleQueue()
-        self._words: deque[str] = deque(maxlen=_LAST_WORDS)
+        self._words: deque[str] = deque(maxlen=_KEPT)
         assert self._process.stdout
         assert self._process.stderr
         self._listeners = [
@@ -93,8 +100,9 @@ class _Child:
         self._steps.put(None)
 
     def _hear_out(self) -> None:
+        deadline = time.monotonic() + _FAREWELL
         for thread in self._listeners:
-            thread.join(_FAREWELL)
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def take(self, name: str, timeout: float) -> Step:
         """The next step as it is told, or as a failure where it is not."""
@@ -102,17 +110,24 @@ class _Child:
         try:
             step = self._steps.get(timeout=timeout)
         except queue.Empty:
-            what = f"{name} has not ended after {timeout:g} s, so its process was killed"
+            what = f"the step {name!r} has not ended after {timeout:g} s, so its process was killed"
             cure = "mend what hangs, give it more time with --timeout, or select another plugin"
         else:
             if step is not None:
                 return step
-            what = f"{name} ended the process, {_ending(self._process.wait())}"
+            what = f"the step {name!r} ended the process, {_ending(self._process.wait())}"
             cure = "fix or upgrade the distribution, or select another plugin"
         seconds = time.perf_counter() - began
         self.close()
-        words = [f"  last words: {line}" for line in self._words]
-        return Step(step=name, ok=False, seconds=seconds, error="\n".join([what, *words, f"  cure: {cure}"]))
+        words = [f"    {line}" for line in self._last_words()]
+        lines = [what, *(["  last words:", *words] if words else []), f"  cure: {cure}"]
+        return Step(step=name, ok=False, seconds=seconds, error="\n".join(lines))
+
+    def _last_words(self) -> list[str]:
+        """What it said last; of a crash, the innermost calls of the thread that crashed, which come first there."""
+        words = list(self._words)
+        crash = next((number for number, line in enumerate(words) if line.startswith(_CRASHED)), None)
+        return words[-_SHOWN:] if crash is None else words[crash + 1 : crash + 1 + _SHOWN]
 
     def let_end(self) -> None:
         """Wait a moment for it to end by itself."""

@@ -48,7 +48,7 @@ def examine_all(parsed: argparse.Namespace) -> int:
     fit = sum(plugin["fit"] for plugin in plugins)
     summary = [f"{fit} of {len(plugins)} plugins are fit"]
     summary += [f"faults of the configuration: {len(choice.faults)}"] * bool(choice.faults)
-    summary += ["the application is not"] * (probe is not None and not probe["fit"])
+    summary += ["the application is not"] * bool(probe and probe["steps"] and not probe["fit"])
     written.title("; ".join(summary), "green" if is_fit else "red")
     if parsed.json:
         print_json({"ok": is_fit, **surroundings, "plugins": plugins, "probe": probe})
@@ -60,13 +60,13 @@ def _probed(parsed: argparse.Namespace, choice: Choice, written: _Written, *, is
     if not is_fit:
         written.line("none", "not started, since not everything is fit")
         return {"fit": False, "steps": []}
-    arguments = ["probe", *([parsed.config] if parsed.config else [])]
+    arguments = ["probe", str(parsed.timeout), *([parsed.config] if parsed.config else [])]
     steps = list(_told(steps_of(arguments, PROBE_STEPS, parsed.timeout), choice, written))
     return _result(steps, PROBE_STEPS)
 
 
 def _steps_of_plugin(number: int, parsed: argparse.Namespace) -> Iterator[Step]:
-    arguments = ["plugin", str(number), *([parsed.config] if parsed.config else [])]
+    arguments = ["plugin", str(parsed.timeout), str(number), *([parsed.config] if parsed.config else [])]
     return steps_of(arguments, PLUGIN_STEPS, parsed.timeout)
 
 

@@ -1,7 +1,8 @@
 """What `llmgine doctor` does with a plugin, or with the whole application, in a child process.
 
-`python -m llmgine_core.cli._examination plugin NUMBER [FILE]` takes the plugin of that number among the selections and
-`… probe [FILE]` the application. Each step is told by a line on what was standard output when the process started.
+`python -m llmgine_core.cli._examination plugin TIMEOUT NUMBER [FILE]` takes the plugin of that number among the
+selections, `… probe TIMEOUT [FILE]` the application. Each step is told by a line on what was standard output when the
+process started.
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ from llmgine_core._importing import import_target
 from llmgine_core._permission import check_allowed
 from llmgine_core._plugins import Plugin
 from llmgine_core.bootstrap import ApplicationBootstrap
-from llmgine_core.cli._report import Step, dumped
+from llmgine_core.cli._report import READY, Step, dumped
 from llmgine_core.config import Config, Selection, hide, read_config
 from llmgine_core.errors import LlmgineError
 
 __all__: list[str] = []
 
 _APPLICATION = "doctor"
+# Of a step's time: when to say where it hangs, so that it is said before the process is killed.
+_LATE = 0.8
 
 
 class _FailedError(Exception):
@@ -67,14 +70,21 @@ def _sentence(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def examine_plugin(selection: Selection, config: Config, telling: _Telling) -> None:
-    """Import, check and build one selected plugin; what it builds is not started."""
+def examine_plugin(selection: Selection, config: Config, telling: _Telling, seconds: float) -> None:
+    """Import, check and build one selected plugin; what it builds is not started.
+
+    Args:
+        selection: the plugin.
+        config: where it is selected.
+        telling: what tells of the steps.
+        seconds: after how long the log says where it hangs.
+    """
     with telling.step("import"):
         entry = find_entry(selection.kind, selection.use)
         check_allowed(entry, config)
-        module = import_target(entry, seconds=config.start_timeout)
+        module = import_target(entry, seconds=seconds)
     with telling.step("register"):
-        plugin = Plugin(selection, entry, module, start_timeout=config.start_timeout)
+        plugin = Plugin(selection, entry, module, start_timeout=seconds)
         plugin.verify()
     with telling.step("settings"):
         plugin.settings()
@@ -111,16 +121,18 @@ def main(arguments: Sequence[str]) -> None:
     stream = _taken_standard_output()
     if sys.path[:1] != [str(Path.cwd())]:
         sys.path.insert(0, str(Path.cwd()))  # as `llmgine run` does
-    what, *rest = arguments
+    what, timeout, *rest = arguments
     number = int(rest.pop(0)) if what == "plugin" else 0
     file = rest[0] if rest else None
     config, _ = read_config({}, file=file)
     assert config is not None  # else nobody would have asked for this
     settings = [dict(selection.settings) for selection in config.selections()]
     telling = _Telling(stream, settings)
+    with telling.step(READY):
+        pass  # so much has been loaded
     try:
         if what == "plugin":
-            examine_plugin(config.selections()[number], config, telling)
+            examine_plugin(config.selections()[number], config, telling, float(timeout) * _LATE)
         else:
             anyio.run(probe, file, telling)
     except _FailedError:

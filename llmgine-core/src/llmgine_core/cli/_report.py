@@ -7,7 +7,10 @@ from typing import Any
 
 import attrs
 
-__all__ = ["PLUGIN_STEPS", "PROBE_STEPS", "Step", "dumped", "loaded"]
+__all__ = ["PLUGIN_STEPS", "PROBE_STEPS", "READY", "Step", "dumped", "loaded"]
+
+READY = "ready"
+"""What is told before the first step: the process has started, and the time of steps begins."""
 
 PLUGIN_STEPS = ("import", "register", "settings", "build")
 PROBE_STEPS = ("start", "health", "stop")

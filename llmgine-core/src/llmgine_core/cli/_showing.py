@@ -100,7 +100,8 @@ def _distribution(entry: PluginEntry) -> metadata.Distribution:
 
 
 def _lines(found: Mapping[str, Any]) -> Iterator[str]:
-    yield painted(printable(f"{found['kind']} {found['name']}"), "bold")
+    name = f"{found['name']}@{found['distribution']}" if found["ambiguous_with"] else found["name"]
+    yield painted(printable(f"{found['kind']} {name}"), "bold")
     for title, values in _facts(found):
         for number, value in enumerate(values):
             margin = " " * _MARGIN if number else painted(title, "dim") + " " * (_MARGIN - len(title))
@@ -117,7 +118,7 @@ def _facts(found: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
     yield "ambiguous", [f"{other} offers it too" for other in found["ambiguous_with"]]
     yield "selected", [_said(each) for each in found["selected"]] or ["no"] * (found["select"] is not None)
     yield "refused", [found["refused"]] if found["refused"] else []
-    if found["select"] and not found["selected"]:
+    if found["select"] and (found["ambiguous_with"] or not found["selected"]):
         yield "to select it", [value for value in found["select"].values() if value]
 
 

@@ -113,7 +113,8 @@ def _of_selection(selection: Selection, choice: Choice) -> _Answer:
         what = f"{what}, but refused: {refusal}" if refusal else what
     else:
         verdict = "not_installed"
-        what = f"{shown_selection(selection)} is selected, but {absence(selection.use, selection.kind)}"
+        selected = f"{selection.kind} {selection.use!r} is selected, as {selection.name!r}"
+        what = f"{selected}, but {absence(selection.use, selection.kind)}"
     return _Answer(
         kind=selection.kind,
         name=selection.use,
