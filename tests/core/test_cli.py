@@ -22,7 +22,8 @@ def test_plugins_list_writes_json(site: Site, capsys: pytest.CaptureFixture[str]
     site.install("d", {}, {"llmgine.llm": {"mine": "m"}})
     assert main(["plugins", "list", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert {"kind": "llm", "name": "mine", "target": "m", "distribution": "d", "version": "1.2"} in rows
+    row = {"kind": "llm", "name": "mine", "target": "m", "distribution": "d", "version": "1.2"}
+    assert {**row, "selected": [], "ambiguous": False, "refused": None} in rows
 
 
 def test_the_version_is_the_cores(capsys: pytest.CaptureFixture[str]) -> None:
