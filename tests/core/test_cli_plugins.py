@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from llmgine_core._discovery import PluginEntry
 from llmgine_core.cli import main
 from tests.core.distributions import Site
 
@@ -226,8 +227,11 @@ def test_what_is_not_installed_is_told_with_what_is_near(
 def test_what_a_package_of_ours_offers_is_told_with_that_package(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("llmgine_core.cli._naming.installed", lambda kind=None: ())
-    monkeypatch.setattr("llmgine_core._discovery.installed", lambda kind=None: ())
+    def nothing(kind: str | None = None) -> tuple[PluginEntry, ...]:
+        return ()
+
+    monkeypatch.setattr("llmgine_core.cli._naming.installed", nothing)
+    monkeypatch.setattr("llmgine_core._discovery.installed", nothing)
     assert main(["plugins", "show", "otel"]) == 1
     assert "install it with: pip install llmgine-obs-otel" in capsys.readouterr().err
 

@@ -78,10 +78,10 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], colours: M
 
 
 def _fitted(widths: Sequence[int], available: int) -> list[int]:
-    """The widths, the widest made narrower until the table fits."""
+    """The widths, the widest made narrower until the table fits; of two, the one on the right."""
     fitted, room = list(widths), available - len(_GAP) * (len(widths) - 1)
     while sum(fitted) > room and max(fitted) > _NARROWEST:
-        fitted[fitted.index(max(fitted))] -= 1
+        fitted[max(range(len(fitted)), key=lambda column: (fitted[column], column))] -= 1
     return fitted
 
 
