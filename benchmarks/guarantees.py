@@ -62,6 +62,7 @@ def command_steps(bus: MessageBus) -> dict[str, Step]:
     header = bus.session("benchmark")._scope.header  # pyright: ignore[reportPrivateUsage]
     loop = asyncio.get_running_loop()
     running: set[Any] = set()
+    set_current, reset_current = current_handling.set, current_handling.reset
 
     async def coroutine(command: Ask) -> Any:
         return await handlers[Ask](command)
@@ -81,11 +82,11 @@ def command_steps(bus: MessageBus) -> dict[str, Step]:
         handler = handlers.get(type(command))
         if handler is None:
             raise LookupError
-        token = current_handling.set(called(command))
+        token = set_current(called(command))
         try:
             return await handler(command)
         finally:
-            current_handling.reset(token)
+            reset_current(token)
 
     async def cancellable(command: Ask) -> Any:
         set_header(command, header)
@@ -95,11 +96,11 @@ def command_steps(bus: MessageBus) -> dict[str, Step]:
         call: Any = called(command)
         call.task = asyncio.current_task(loop)
         running.add(call)
-        token = current_handling.set(call)
+        token = set_current(call)
         try:
             return await handler(command)
         finally:
-            current_handling.reset(token)
+            reset_current(token)
             running.discard(call)
 
     return {

@@ -4,12 +4,11 @@
 # pyright: reportPrivateUsage=false, reportUnknownArgumentType=false, reportUnknownLambdaType=false
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 import pytest
 
 from llmgine_core import (
@@ -19,26 +18,15 @@ from llmgine_core import (
     BootstrapStartEvent,
     BootstrapStopEvent,
     BusClosedError,
-    ChatMessage,
     ConfigError,
     Event,
     EventRecord,
-    GenerateCommand,
-    LLMCompleted,
-    LLMRequest,
-    LLMResponse,
-    LLMStreamChunkEvent,
-    LLMStreamEvent,
-    LLMTextDelta,
     MessageBus,
     ObservabilityEventHandler,
     PluginConflictError,
     PluginLoadError,
     PluginNotFoundError,
     QueueFullError,
-    SessionClosedError,
-    StreamGenerateCommand,
-    Usage,
     _discovery,
 )
 from llmgine_core.config import load_config
@@ -46,6 +34,7 @@ from llmgine_core.hookspecs import hookimpl
 from llmgine_core.testing import RecordingEventHandler, ScriptedModel
 from tests.core.distributions import Site
 from tests.core.messages import Ask, Count, Gate, Recorder, Said, answer, numbers
+from tests.core.services import Histories, Tools
 
 
 class Logged:
@@ -68,58 +57,6 @@ class LoggedModel(Logged, ScriptedModel):
     def __init__(self, name: str, log: list[str], *, fails: bool = False) -> None:
         Logged.__init__(self, name, log, fails=fails)
         ScriptedModel.__init__(self, "hello there")
-
-
-class Histories:
-    """A context store, as far as these tests need one."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, tuple[ChatMessage, ...]] = {}
-
-    async def add_message(self, session_id: str, message: ChatMessage) -> int:
-        return await self.add_messages(session_id, (message,))
-
-    async def add_messages(
-        self,
-        session_id: str,
-        messages: Sequence[ChatMessage],
-        *,
-        expected_version: int | None = None,
-        idempotency_key: str | None = None,
-    ) -> int:
-        self.kept[session_id] = (*self.kept.get(session_id, ()), *messages)
-        return len(self.kept[session_id])
-
-    async def get_context(
-        self, session_id: str, *, limit: int | None = None, after: int | None = None
-    ) -> tuple[ChatMessage, ...]:
-        return self.kept.get(session_id, ())[-(limit or 0) :]
-
-    async def clear_context(self, session_id: str) -> None:
-        del self.kept[session_id]
-
-    async def version(self, session_id: str) -> int:
-        return 0
-
-    async def sessions(self) -> tuple[str, ...]:
-        return tuple(self.kept)
-
-    async def fork(self, session_id: str, new_id: str, *, at: int | None = None) -> int:
-        return 0
-
-    async def replace(self, *_: Any, **__: Any) -> int:
-        return 0
-
-
-class Tools:
-    """A tool manager, as far as these tests need one."""
-
-    def __init__(self, session: Any) -> None:
-        self.session = session
-        self.functions: list[Any] = []
-
-    def register_tool(self, function: Any, **_: Any) -> None:
-        self.functions.append(function)
 
 
 class Lifespan:
@@ -482,127 +419,6 @@ async def test_a_loaded_configuration_stands_for_every_argument_that_selects() -
     with pytest.raises(ConfigError, match="the constructor: llm, content cannot be given beside a Config"):
         async with make(config=config, llm=model, content=True):
             raise AssertionError("never reached")
-
-
-# ── sessions of an application ───────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_a_session_has_the_applications_tools_its_history_and_its_usage() -> None:
-    store = Histories()
-    model = ScriptedModel("one", "two")
-    async with make(context_store=store, tool_manager=Tools, tools=[len], llm=model) as app:
-        async with app.session("s") as session:
-            assert session.app is app
-            assert isinstance(session.tools, Tools)
-            assert session.tools.functions == [len]
-            assert session.tools is session.tools
-            await session.history.add(ChatMessage.user("hi"))
-            assert await session.history.add_all([ChatMessage.assistant("ho")]) == 2
-            assert [m.text for m in await session.history.messages(limit=1)] == ["ho"]
-            await session.history.clear()
-            assert store.kept == {}
-            async with app.session("s", join=True) as joined:
-                assert joined.tools is session.tools
-                request = LLMRequest(messages=[ChatMessage.user("hi")])
-                await session.execute(GenerateCommand(request))
-                assert joined.usage == session.usage == Usage(1, 1)
-        async with app.session("s") as again:
-            assert again.usage == Usage()
-
-
-async def test_session_of_gives_the_open_session_or_a_light_one() -> None:
-    async with make(handlers=[(Ask, answer), (Count, numbers)]) as app:
-        async with app.session("s") as session:
-            assert app.session_of(Said(session_id="s")) is session
-        light = app.session_of(Said(session_id="s"))
-        assert (light.id, light.closed) == ("s", False)
-        assert await light.execute(Ask("x")) == "answer to x"
-        async with light.stream(Count(2)) as items:
-            assert [i async for i in items] == [0, 1]
-        app.bus.register_event_handler(Said, (seen := Recorder()))
-        await light.publish(Said())
-        await seen.wait_for(1)
-        assert seen.seen[0].session_id == "s"
-        with pytest.raises(SessionClosedError):
-            light.register_event_handler(Said, print)
-        with pytest.raises(SessionClosedError):
-            light.start_soon(anyio.sleep_forever)
-        await light.aclose()
-        with pytest.raises(ValueError, match="belongs to no session"):
-            app.session_of(Said())
-
-
-async def test_an_application_session_has_the_buss_verbs() -> None:
-    async with make() as app, app.session() as session:
-        session.register_command_handler(Ask, answer)
-        session.register_command_handler(Count, numbers)
-        session.register_event_handler(Said, (seen := Recorder()))
-        assert await session.execute(Ask("x")) == "answer to x"
-        async with session.stream(Count(1)) as items:
-            assert [i async for i in items] == [0]
-        expected = session.expect(Said)
-        session.schedule(Said("due"), delay=0)
-        assert (await expected).text == "due"
-        await session.publish(Said())
-        await seen.wait_for(2)
-        session.start_soon(anyio.lowlevel.checkpoint)
-        await session.aclose()
-        assert session.closed
-        assert app._sessions == {}
-
-
-# ── models ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_a_models_calls_go_through_the_bus_with_one_request_and_one_response_event() -> None:
-    recorder = RecordingEventHandler()
-    async with make(
-        llm={"big": ScriptedModel("well", ValueError("torn"))}, observability=[recorder], content=True
-    ) as app:
-        model = app.llm("big")
-        assert (model.provider, model.model) == ("scripted", "scripted")
-        request = LLMRequest(messages=[ChatMessage.user("hi")])
-        assert (await model.generate(request)).message.text == "well"
-        with pytest.raises(ValueError, match="torn"):
-            await model.generate(request)
-        with pytest.raises(PluginNotFoundError, match="selected: big"):
-            app.llm("small")
-    requests, responses = recorder.of_type("LLMRequestEvent"), recorder.of_type("LLMResponseEvent")
-    assert [r.fields["outcome"] for r in responses] == ["ok", "error"]
-    assert [r.span_id for r in requests] == [r.span_id for r in responses]
-    assert [r.trace_id for r in requests] == [r.trace_id for r in responses]
-    started = recorder.of_type("CommandStartedEvent")
-    assert [r.span_id for r in started] == [r.span_id for r in requests]
-    assert responses[0].fields["response"]["message"]["parts"][0]["text"] == "well"
-
-
-async def test_a_streamed_answer_is_told_of_once_however_it_ends() -> None:
-    recorder = RecordingEventHandler()
-
-    class Torn(ScriptedModel):
-        @asynccontextmanager
-        async def stream(self, request: LLMRequest) -> AsyncGenerator[AsyncIterator[LLMStreamEvent]]:
-            async def steps() -> AsyncIterator[LLMStreamEvent]:
-                yield LLMTextDelta("half")
-                raise TimeoutError("too slow")
-
-            yield steps()
-
-    async with make(llm={"default": ScriptedModel("a b c"), "torn": Torn()}, observability=[recorder]) as app:
-        app.bus.register_event_handler(LLMStreamChunkEvent, (chunks := Recorder()))
-        request = LLMRequest(messages=[ChatMessage.user("hi")])
-        async with app.llm().stream(request) as steps:
-            got = [step async for step in steps]
-        assert [type(s) for s in got] == [LLMTextDelta] * 3 + [LLMCompleted]
-        with pytest.raises(TimeoutError, match="too slow"):
-            async with app.bus.stream(StreamGenerateCommand(request, "torn")) as steps:
-                _ = [step async for step in steps]
-        await chunks.wait_for(5)
-    responses = recorder.of_type("LLMResponseEvent")
-    assert [r.fields["outcome"] for r in responses] == ["ok", "timeout"]
-    assert responses[0].fields["time_to_first_chunk"] >= 0
-    assert [r.fields["chunks"] for r in responses] == [4, 1]
-    assert LLMResponse(model="m", message=ChatMessage.assistant("x")).model == "m"
 
 
 async def test_start_ready_and_stop_are_told_on_the_bus() -> None:

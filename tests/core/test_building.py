@@ -4,6 +4,7 @@
 # pyright: reportPrivateUsage=false, reportUnknownArgumentType=false, reportUnknownLambdaType=false
 
 import pickle
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import attrs
@@ -17,9 +18,7 @@ from llmgine_core import (
     MessageBus,
     PluginLoadError,
     PluginNotFoundError,
-    bootstrap,
 )
-from llmgine_core.config import Config, load_config
 from llmgine_core.hookspecs import hookimpl
 from llmgine_core.testing import RecordingEventHandler, ScriptedModel, application, plugin
 from tests.core.distributions import Site
@@ -94,37 +93,29 @@ async def test_all_faults_are_one_report_and_nothing_is_built(site: Site) -> Non
         assert said in text
 
 
-def read_with_a_fault(given: Any, **options: Any) -> tuple[Config, tuple[str, ...]]:
-    """A configuration of which all but one line could be read."""
-    return load_config(given, **options), ("llmgine.toml: unknown key 'x'",)
-
-
-@pytest.fixture
-def _faulty_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bootstrap, "read_config", read_with_a_fault)
-
-
-@pytest.mark.usefixtures("_faulty_file")
-async def test_faults_of_the_configuration_and_of_settings_are_one_configuration_error() -> None:
+async def test_faults_of_the_configuration_and_of_settings_are_one_configuration_error(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('observabilty = []\nbus = { use = "memory", capcity = 5 }')
     with pytest.raises(ConfigError) as caught:
-        await entered(ApplicationBootstrap(bus=("memory", {"capcity": 5}), discover=False))
+        await entered(ApplicationBootstrap(config=file, discover=False))
     assert len(caught.value.faults) == 2
-    assert caught.value.faults[0] == "llmgine.toml: unknown key 'x'"
+    assert "did you mean 'observability'" in caught.value.faults[0]
     assert "did you mean 'capacity'" in caught.value.faults[1]
 
 
-@pytest.mark.usefixtures("_faulty_file")
-async def test_what_could_be_read_of_a_faulty_configuration_is_looked_at_too() -> None:
+async def test_what_could_be_read_of_a_faulty_configuration_is_looked_at_too(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('observabilty = []\nplugins = ["absent"]')
     with pytest.raises(BootstrapError) as caught:
-        await entered(ApplicationBootstrap(plugins=["absent"], discover=False))
+        await entered(ApplicationBootstrap(config=file, discover=False))
     assert [type(e) for e in caught.value.exceptions] == [ConfigError, PluginNotFoundError]
 
 
-@pytest.mark.usefixtures("_faulty_file")
-async def test_a_fault_of_the_configuration_alone_starts_nothing() -> None:
-    factories = Factories()
-    with pytest.raises(ConfigError, match="unknown key 'x'"):
-        await entered(ApplicationBootstrap(bus=plugin(factories), discover=False))
+async def test_a_fault_of_the_configuration_alone_starts_nothing(tmp_path: Path) -> None:
+    file, factories = tmp_path / "mine.toml", Factories()
+    file.write_text("observabilty = []")
+    with pytest.raises(ConfigError, match="unknown key 'observabilty'"):
+        await entered(ApplicationBootstrap(bus=plugin(factories), config=file, discover=False))
     assert factories.built == []
 
 

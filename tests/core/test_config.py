@@ -393,3 +393,11 @@ def test_what_can_be_read_is_read_beside_the_faults() -> None:
     assert config is not None
     assert [s.name for s in config.observability] == ["console"]
     assert len(found) == 2
+
+
+@pytest.mark.parametrize("content", ["deny = 'evil'", "allow = [1]", "dny = ['evil']", "[", "[tool]"])
+def test_where_a_fault_may_hide_what_is_denied_there_is_nothing_to_go_on_with(content: str) -> None:
+    Path("llmgine.toml").write_text(f"{content}\nbus = 'evil'")
+    config, found = read_config({}, environment={})
+    assert found
+    assert (config is None) == (content != "[tool]")

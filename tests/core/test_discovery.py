@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from llmgine_core import PluginConflictError, PluginNotFoundError, _discovery
+from llmgine_core import ApplicationBootstrap, PluginConflictError, PluginNotFoundError, _discovery
 from llmgine_core._discovery import find_entry, installed, unreadable, unselected
 from llmgine_core.config import load_config
 from tests.core.distributions import Site
@@ -126,6 +126,12 @@ def test_an_old_egg_is_read_as_well(site: Site) -> None:
     assert str(find_entry("observability", "mine@my-egg")) == "observability 'mine' (My.Egg 3, mine)"
 
 
+def test_headers_may_be_spelt_in_any_case_and_the_first_of_each_counts(site: Site) -> None:
+    text = "Summary: a\n  Name: continued\nNAME:  mine \nname: second\nversion : 1.0\nVersion: 2.0\n"
+    _write(site, "mine-1.0.dist-info", entry_points="[llmgine.observability]\nmine = mine\n", METADATA=text)
+    assert str(find_entry("observability", "mine")) == "observability 'mine' (mine 1.0, mine)"
+
+
 @pytest.mark.parametrize(
     ("folder", "name"), [("good_dist-9.9.dist-info", "good-dist"), ("Good.Dist-9.9.dist-info", "Good.Dist")]
 )
@@ -194,30 +200,60 @@ def test_distributions_of_another_finder_count_in_the_order_of_finders(
 OTHERS, OFFERING = 300, 40
 
 
-def test_among_three_hundred_distributions_only_what_is_selected_is_imported_and_each_is_read_once(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def opened(site: Site, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often each file of a site is read that has many distributions beside the plugin `good`."""
     for number in range(OTHERS):
         groups = {"llmgine.observability" if number < OFFERING else "somebody.elses": {f"x{number}": f"other_{number}"}}
         source = "raise AssertionError('imported')"
         site.install(f"other-{number}", {f"other_{number}": source}, groups)
     handler_site(site, GOOD)
-    opened: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     read_text = Path.read_text
 
     def counting(path: Path, *args: Any, **kwargs: Any) -> str:
-        opened[str(path.relative_to(site.folder)) if path.is_relative_to(site.folder) else ""] += 1
+        if path.is_relative_to(site.folder):
+            counts[str(path.relative_to(site.folder))] += 1
         return read_text(path, *args, **kwargs)
 
     monkeypatch.setattr(Path, "read_text", counting)
+    return counts
+
+
+def assert_each_was_read_once(opened: Counter[str]) -> None:
+    read = Counter(name.rpartition("/")[2] for name in opened)
+    assert read == {"entry_points.txt": OTHERS + 1, "METADATA": OFFERING + 1}
+    assert set(opened.values()) == {1}
+    assert not [name for name in sys.modules if name.startswith("other_")]
+
+
+def test_among_three_hundred_distributions_only_what_is_selected_is_imported_and_each_is_read_once(
+    opened: Counter[str],
+) -> None:
     assert load().build().name == "good"
     assert len(installed("observability")) > OFFERING
     config = load_config({"observability": ["good"]}, environment={}, discover=False)
     assert sum(entry.name.startswith("x") for entry in unselected(config)) == OFFERING
     with pytest.raises(PluginNotFoundError):
         find_entry("observability", "absent")
-    del opened[""]
-    read = Counter(name.rpartition("/")[2] for name in opened)
-    assert read == {"entry_points.txt": OTHERS + 1, "METADATA": OFFERING + 1}
-    assert set(opened.values()) == {1}
-    assert not [name for name in sys.modules if name.startswith("other_")]
+    assert_each_was_read_once(opened)
+
+
+async def test_two_applications_of_one_process_scan_once(opened: Counter[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    scans: list[None] = []
+    distributions = metadata.distributions
+
+    def counting(**options: Any) -> Any:
+        scans.append(None)
+        return distributions(**options)
+
+    monkeypatch.setattr(metadata, "distributions", counting)
+    selecting = {"observability": ["good"]}
+    async with (
+        ApplicationBootstrap("first", config=selecting) as first,
+        ApplicationBootstrap("second", config=selecting) as second,
+    ):
+        assert first.health().ok
+        assert second.health().ok
+    assert len(scans) == 1
+    assert_each_was_read_once(opened)

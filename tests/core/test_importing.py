@@ -11,7 +11,7 @@ from llmgine_core import PluginLoadError
 from llmgine_core._discovery import PluginEntry
 from llmgine_core._importing import import_target
 from tests.core.distributions import Site
-from tests.core.handler_plugins import GOOD, handler_site, refusal
+from tests.core.handler_plugins import GOOD, handler_site, load, refusal
 
 FIX = "fix or upgrade the distribution, or select another plugin"
 
@@ -34,9 +34,9 @@ FIX = "fix or upgrade the distribution, or select another plugin"
             "did you mean 'MessageBus'? Otherwise " + FIX,
         ),
         (
-            "from llmgine_core.hookspecs import impl\nimpl.llmgine_lifspan",
-            "importing it raised AttributeError: '_Impl' object has no attribute 'llmgine_lifspan'",
-            "did you mean 'llmgine_lifespan'? Otherwise " + FIX,
+            "import math\nmath.hypott",
+            "importing it raised AttributeError: module 'math' has no attribute 'hypott'",
+            "did you mean 'hypot'? Otherwise " + FIX,
         ),
     ],
 )
@@ -109,6 +109,41 @@ def test_an_attribute_that_is_not_there_is_told_with_what_is(site: Site) -> None
     with pytest.raises(PluginLoadError, match="the configuration must name what is there: Holder"):
         import_target(PluginEntry("llm", "naming:Entirely", "naming:Entirely"))
     assert import_target(PluginEntry("llm", "mine", "naming:Holder.plugin")) == 5
+
+
+LAZY = """
+def __getattr__(name):
+    if name == "plugin":
+        {}
+    raise AttributeError(name)
+"""
+
+
+@pytest.mark.parametrize(
+    ("does", "what", "cure"),
+    [
+        (
+            "import no_such_module_here",
+            "ModuleNotFoundError: No module named 'no_such_module_here'",
+            "install what offers the module 'no_such_module_here', or select another plugin",
+        ),
+        ("raise SystemExit(3)", "SystemExit: 3", FIX),
+    ],
+)
+def test_what_a_package_raises_that_imports_its_modules_late_is_told_like_an_import(
+    site: Site, does: str, what: str, cure: str
+) -> None:
+    site.install("d", {"late": LAZY.format(does)}, {"llmgine.observability": {"mine": "late:plugin"}})
+    error = refusal("mine")
+    assert error.what == f"getting 'plugin' of late raised {what}"
+    assert error.plugin == "observability 'mine' (d 1.2, late:plugin)"
+    assert error.cure == cure
+
+
+def test_an_interrupt_meanwhile_is_not_the_plugins_either(site: Site) -> None:
+    site.install("d", {"late": LAZY.format("raise KeyboardInterrupt")}, {"llmgine.observability": {"m": "late:plugin"}})
+    with pytest.raises(KeyboardInterrupt):
+        load("m")
 
 
 def test_extras_of_an_entry_point_say_nothing(site: Site) -> None:

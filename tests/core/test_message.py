@@ -147,7 +147,9 @@ def test_a_field_cannot_hide_the_header(name: str) -> None:
 
 def test_a_taken_type_name_is_refused() -> None:
     """Stored messages would read back as another class."""
-    with pytest.raises(TypeError, match=r"'SessionStartEvent' belongs to llmgine_core.events:SessionStartEvent"):
+    with pytest.raises(
+        TypeError, match=r"'SessionStartEvent' belongs to llmgine_core\.events\.runtime:SessionStartEvent"
+    ):
         type("Mine", (Event,), {"type_name": "SessionStartEvent", "__module__": __name__})
 
 
@@ -256,3 +258,12 @@ def test_an_init_that_does_more_than_fill_fields_is_called_for_what_it_does() ->
     assert Fixed().number == 7
     assert hash(Hashed(1)) == hash(Hashed(1))
     assert all(m.timestamp for m in (Written(1), Converted(1), Checked(1), Renamed(), Fixed(), Hashed(1)))
+
+
+def test_a_class_decorated_in_place_looks_at_its_fields_no_more_and_one_below_it_does() -> None:
+    class Lost(Noted):
+        more: int
+
+    assert Noted("x").number == 0
+    with pytest.raises(TypeError, match=r"Lost\.more is an annotation but no field"):
+        Lost("x")

@@ -16,7 +16,7 @@ from llmgine_core.config import Selection
 from llmgine_core.hookspecs import KINDS, impl
 from llmgine_core.testing import RecordingEventHandler
 from tests.core.distributions import Site
-from tests.core.handler_plugins import GOOD, handler_site, load
+from tests.core.handler_plugins import GOOD, handler_site, load, refusal
 
 
 def test_a_selected_plugin_is_built_with_its_settings(site: Site) -> None:
@@ -39,7 +39,7 @@ def test_settings_that_do_not_fit_are_all_named_with_their_source(site: Site) ->
 def test_a_plugin_without_settings_takes_none(site: Site) -> None:
     handler_site(site, GOOD.replace("def llmgine_settings", "def _unused").replace("@hookimpl\ndef _unused", "def _un"))
     assert load().build().settings == {}
-    with pytest.raises(ConfigError, match="takes no settings, but was given path"):
+    with pytest.raises(ConfigError, match=r"unknown setting 'path' .observability 'good' takes none"):
         load({"use": "good", "path": "x"}).settings()
 
 
@@ -224,3 +224,79 @@ def test_a_ready_object_must_be_what_its_kind_demands(kind: str) -> None:
     plugin = Plugin(Selection(kind=kind, name="mine"), None, object())
     with pytest.raises(PluginLoadError, match=r"it is 5\n  plugin: .* 'mine' \(a ready object\)\n  cure: it must be a"):
         plugin.checked(5)
+
+
+class Touchy:
+    """An object of which some attribute raises when it is looked at."""
+
+    def __init__(self, attribute: str, error: BaseException) -> None:
+        self._attribute, self._error = attribute, error
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._attribute:
+            raise self._error
+        raise AttributeError(name)
+
+    @impl.llmgine_register_tools
+    def llmgine_register_tools(self) -> list[Callable[..., Any]]:
+        return []
+
+
+@pytest.mark.parametrize(
+    ("error", "said"), [(OSError("no\ndisk"), "OSError: no disk"), (SystemExit(3), "SystemExit: 3")]
+)
+def test_what_raises_when_it_is_looked_at_is_named_like_a_hook_that_raises(error: BaseException, said: str) -> None:
+    plugin = Plugin(Selection(kind="plugins", name="mine"), None, Touchy("__llmgine_api__", error))
+    with pytest.raises(PluginLoadError) as caught:
+        plugin.verify()
+    assert caught.value.what == f"looking at its hooks raised {said}"
+    assert caught.value.plugin == "plugins 'mine' (a ready object)"
+    bus = Plugin(Selection(kind="bus", name="mine"), None, object())
+    for hook, doing in (
+        ("", "looking at it"),
+        ("llmgine_create_message_bus", "looking at what llmgine_create_message_bus returned"),
+    ):
+        with pytest.raises(PluginLoadError) as caught:
+            bus.checked(Touchy("publish", error), hook)
+        assert caught.value.what == f"{doing} raised {said}"
+        assert caught.value.__cause__ is error
+
+
+def test_an_interrupt_while_it_is_looked_at_passes() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        Plugin(Selection(kind="plugins", name="mine"), None, Touchy("__llmgine_api__", KeyboardInterrupt())).verify()
+
+
+UNREADABLE = """
+import attrs
+from llmgine_core.hookspecs import hookimpl
+from llmgine_core.testing import RecordingEventHandler
+
+def exits(*_): raise SystemExit(3)
+
+@attrs.frozen
+class Settings:
+    {}
+
+@hookimpl
+def llmgine_settings():
+    return Settings
+
+@hookimpl
+def llmgine_create_event_handler(build):
+    return RecordingEventHandler()
+"""
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ("path: 'NoSuchType' = 1", "NameError: name 'NoSuchType' is not defined"),
+        ("path: str = attrs.field(default='', validator=exits)", "SystemExit: 3"),
+    ],
+)
+def test_a_settings_class_that_cannot_be_read_into_is_the_plugins_fault(site: Site, field: str, said: str) -> None:
+    handler_site(site, UNREADABLE.format(field))
+    error = refusal()
+    assert error.what == f"reading its settings raised {said}"
+    assert error.plugin == "observability 'good' (good-dist 1.2, good_plugin)"

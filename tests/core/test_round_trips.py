@@ -28,9 +28,9 @@ NOT_DATA: dict[Any, str] = {
 
 
 def modules() -> Iterator[Any]:
-    yield events
-    for module in pkgutil.iter_modules(contracts.__path__, f"{contracts.__name__}."):
-        yield importlib.import_module(module.name)
+    for package in (contracts, events):
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            yield importlib.import_module(module.name)
 
 
 def is_contract(member: Any) -> bool:

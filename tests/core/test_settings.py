@@ -149,6 +149,37 @@ def test_what_a_validator_says_is_told_with_the_settings_key() -> None:
     assert "the environment: LLMGINE_BUS__CAPACITY: 'capacity' must be" in faults(CAPACITY="0")
 
 
+@attrs.frozen
+class Refusing:
+    """A class that refuses what fits its fields."""
+
+    path: Any = attrs.field(default="", validator=attrs.validators.instance_of(str))
+    other: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        if self.other:
+            raise RuntimeError("not\nthis one")
+
+
+def test_what_the_class_itself_refuses_is_told_in_its_own_words() -> None:
+    assert "the constructor: bus.path: 'path' must be <class 'str'>" in faults({"path": 5}, Refusing)
+    assert faults({"other": 1}, Refusing) == "the constructor: bus: RuntimeError: not this one (bus 'demo')"
+    assert faults({"path": "a", "other": "x"}, Refusing).startswith(
+        "the constructor: bus.other: a whole number is wanted"
+    )
+
+
+def test_a_setting_that_a_list_lacks_is_named_with_its_place_there() -> None:
+    config = load_config({"observability": ["first", "second"]}, environment={})
+    with pytest.raises(ConfigError) as caught:
+        structure_settings(config.observability[1], Needy, settings_converter())
+    said = "the constructor: observability[1].must: it is missing; a whole number is wanted (observability 'second')"
+    assert str(caught.value) == said
+    config = load_config({}, environment={"LLMGINE_BUS": "demo"})
+    with pytest.raises(ConfigError, match=r"^the environment: bus\.must: it is missing"):
+        structure_settings(config.bus, Needy, settings_converter())
+
+
 def test_a_secret_reaches_the_plugin_and_no_message() -> None:
     settings = read({"key": "${env:token}", "names": ["${env:token}"]}, token="sk-123")
     assert (settings.key, settings.names) == ("sk-123", ("sk-123",))

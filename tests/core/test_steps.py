@@ -83,6 +83,32 @@ async def test_a_part_that_does_not_start_in_time_is_named_on_three_lines_and_th
     assert log == ["+a", "+b", "-a"]
 
 
+@pytest.mark.parametrize(
+    ("error", "what", "cure"),
+    [
+        (
+            ConnectionError("nobody\nanswers"),
+            "ConnectionError: nobody answers",
+            "mend what the message names, or select another plugin",
+        ),
+        (
+            ModuleNotFoundError("No module named 'sdk'", name="sdk"),
+            "ModuleNotFoundError: No module named 'sdk'",
+            "install what offers the module 'sdk', or select another plugin",
+        ),
+    ],
+)
+async def test_a_part_that_fails_to_start_is_named_on_three_lines_too(error: Exception, what: str, cure: str) -> None:
+    with pytest.raises(PluginLoadError) as caught:
+        async with application(llm={"a": Part("a", [], enter=error)}):
+            raise AssertionError("never reached")
+    assert str(caught.value).splitlines() == [
+        f"starting it raised {what}",
+        "  plugin: llm 'a' (a ready object)",
+        f"  cure: {cure}",
+    ]
+
+
 async def test_a_lifespan_and_an_observability_handler_have_a_deadline_too() -> None:
     @asynccontextmanager
     async def hangs() -> AsyncGenerator[None]:
@@ -169,15 +195,19 @@ async def test_what_several_parts_raise_when_they_stop_is_all_told() -> None:
     assert log == ["-c", "-b", "-a"]
 
 
-async def test_an_interrupt_while_a_part_stops_passes_once_the_others_have_stopped() -> None:
+@pytest.mark.parametrize("body", [None, KeyError("body")])
+async def test_an_interrupt_while_a_part_stops_passes_once_the_others_have_stopped(body: Exception | None) -> None:
     log: list[str] = []
-    for body in (None, KeyError("body")):
-        with pytest.raises(KeyboardInterrupt):
-            async with application(llm={"a": Part("a", log), "b": Part("b", log, leave=KeyboardInterrupt())}):
-                log.clear()
-                if body is not None:
-                    raise body
-        assert log == ["-b", "-a"]
+
+    async def run() -> None:
+        async with application(llm={"a": Part("a", log), "b": Part("b", log, leave=KeyboardInterrupt())}):
+            log.clear()
+            if body is not None:
+                raise body
+
+    with pytest.raises(KeyboardInterrupt):
+        await run()
+    assert log == ["-b", "-a"]
 
 
 async def test_the_bodys_own_error_passes_and_those_of_the_stop_are_in_the_log(

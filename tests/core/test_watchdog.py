@@ -78,6 +78,23 @@ def test_an_import_that_hangs_is_named_likewise(site: Site, told: Told) -> None:
     assert named == f"  plugin: observability 'good' (good-dist 1.2, good_plugin), now at {path}:4 in <module>"
 
 
+LATE = """
+def __getattr__(name):
+    import hanging
+    return hanging
+"""
+
+
+def test_so_is_one_that_a_package_makes_only_when_it_is_asked_for_the_plugin(site: Site, told: Told) -> None:
+    modules = {"late": LATE, "hanging": HANGING + GOOD}
+    site.install("d", modules, {"llmgine.observability": {"mine": "late:plugin"}})
+    selection = Selection(kind="observability", name="mine", use="mine")
+    load_plugin(selection, Config(bus=Selection(kind="bus", name="memory"), start_timeout=0.05))
+    what, named, _ = told.said[0].splitlines()
+    assert what == "importing it has not ended after 0.05 s"
+    assert named.endswith(f"(d 1.2, late:plugin), now at {Path(site.folder, 'hanging.py')}:4 in <module>")
+
+
 def test_nothing_is_said_of_what_ends_in_time(told: Told) -> None:
     before = threading.active_count()
     with told_if_late("nothing", "nobody", 60.0):

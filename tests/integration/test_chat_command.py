@@ -178,7 +178,7 @@ def test_a_misspelt_handler_is_answered_with_the_nearest_name(tmp_path: Path) ->
     """The error names what exists."""
     done = chat("--observability", "consoel", cwd=tmp_path)
     assert done.returncode == 1
-    assert "did you mean console?" in done.stderr
+    assert "did you mean 'console'?" in done.stderr
     assert "Traceback" not in done.stderr
 
 

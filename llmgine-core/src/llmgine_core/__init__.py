@@ -1,7 +1,6 @@
 """llmgine: a runtime spine for LLM applications."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from llmgine_core._application import Application
@@ -274,32 +273,24 @@ __all__ = [
     "tool",
 ]
 
-# From the bottom of the package to its top: each is made of those before it.
-_HOMES = (
-    "contracts",
-    "errors",
-    "events",
-    "_transport",
-    "_session",
-    "_bus",
-    "observability",
-    "_application_session",
-    "_application",
-    "bootstrap",
-)
-
-
 if not TYPE_CHECKING:  # a checker that saw it would accept every name
+    from llmgine_core._lazy import lazy_names
 
-    def __getattr__(name: str) -> Any:
-        """Load a public name when it is asked for: who needs a contract does not pay for the bus, nor for plugins."""
-        if name in __all__:
-            for home in _HOMES:
-                module = import_module(f"{__name__}.{home}")
-                if name in module.__all__:
-                    globals()[name] = value = getattr(module, name)
-                    return value
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    __getattr__ = lazy_names(
+        __name__,
+        (
+            "contracts",
+            "errors",
+            "events",
+            "_transport",
+            "_session",
+            "_bus",
+            "observability",
+            "_application_session",
+            "_application",
+            "bootstrap",
+        ),
+    )
 
 
 def __dir__() -> list[str]:

@@ -14,7 +14,7 @@ from llmgine_core._calls import Call
 from llmgine_core._frames import is_below_delivery
 from llmgine_core._scopes import Scope, refuse_foreign
 from llmgine_core._subscriptions import Plan, Subscription
-from llmgine_core.contracts import Event, current_handling
+from llmgine_core.contracts import Event, Header, current_handling
 from llmgine_core.contracts.header import NOTHING_SAID, set_header
 from llmgine_core.errors import BusClosedError, QueueFullError
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Acceptance"]
 
-_copy_context = contextvars.copy_context
+_copy_context, _current = contextvars.copy_context, current_handling.get
 
 
 class Acceptance:
@@ -48,26 +48,27 @@ class Acceptance:
 
     def accept_at_once(self, event: Event, scope: Scope) -> bool:
         """Accept an event, if that takes neither waiting nor asking; else nothing has been done but its header."""
-        registry, room, gate = self._engine.registry, self._engine.room, self._engine.room.gate
-        kind = type(event)
+        engine, kind = self._engine, type(event)
         plan = scope.plans.get(kind)
-        if not (self._engine.takes_events and scope.is_open):
+        if not (engine.takes_events and scope.is_open):
             return False
-        if plan is not None and event.header is NOTHING_SAID and current_handling.get() is None:
+        if plan is not None and event.header is NOTHING_SAID and _current() is None:
             # of all but the first event of its type: the rest is for others
             set_header(event, scope.known_header or scope.header)
-            if plan.generation != registry.generation:
-                plan = registry.plan(kind, scope.id)
-        elif _is_event(event) and self._engine.address(event, scope):
-            plan = registry.plan(kind, event.header.session_id)
+            if plan.generation != engine.registry.generation:
+                plan = engine.registry.plan(kind, scope.id)
+        elif _is_event(event) and engine.address(event, scope):
+            plan = engine.registry.plan(kind, event.header.session_id)
         else:
             return False
+        room = engine.room
+        gate = room.gate
         if plan.is_special or gate.waiting or gate.promised or room.queued + plan.count > room.capacity:
             return False
         self.accepted += 1
-        self._engine.dispatcher.put(event, plan, _copy_context())
-        if self._engine.is_watched:  # once it is owed: a tap may take handlers out
-            self._engine.show(event)
+        engine.dispatcher.put(event, plan, _copy_context())
+        if engine.is_watched:  # once it is owed: a tap may take handlers out
+            engine.show(event)
         return True
 
     async def accept_in_turn(self, event: Any, ttl: float | None, scope: Scope) -> None:
@@ -237,18 +238,20 @@ class Acceptance:
                 self.emitted += 1
                 self._engine.dispatcher.unmatched += 1
 
-    def tell(self, event: Event) -> None:
-        """`emit` for an event whose header is complete, on the loop."""
-        header, room = event.header, self._engine.room
-        plan = self._engine.registry.plan(type(event), header.session_id)
+    def tell(self, event: Event, header: Header) -> None:
+        """`emit` on the loop, for an event that was just made, with a header that is complete."""
+        set_header(event, header)
+        engine = self._engine
+        room = engine.room
+        plan = engine.registry.plan(type(event), header.session_id)
         is_special = plan.is_special or room.gate.waiting or room.queued + plan.count > room.capacity
-        if is_special or not self._engine.takes_events:
+        if is_special or not engine.takes_events:
             self.emit(event)
             return
         self.emitted += 1
-        self._engine.dispatcher.put(event, plan, _copy_context())
-        if self._engine.is_watched:
-            self._engine.show(event)
+        engine.dispatcher.put(event, plan, _copy_context())
+        if engine.is_watched:
+            engine.show(event)
 
     def _emit_here(self, event: Event) -> None:
         plan, faults = self._sieve(self._engine.registry.plan(type(event), event.session_id), event)

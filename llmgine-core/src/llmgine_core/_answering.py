@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Coroutine, Generator
 from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
@@ -16,8 +17,9 @@ from llmgine_core._frames import Frame, in_frame, is_below_delivery
 from llmgine_core._scopes import Scope, SessionState, Work
 from llmgine_core._stream import AnswerStream, Source
 from llmgine_core._subscriptions import CommandHandler
-from llmgine_core.contracts import Command, Message, Outcome, StreamCommand
+from llmgine_core.contracts import Command, ErrorInfo, Message, Outcome, StreamCommand, lifecycle_header
 from llmgine_core.contracts.header import set_header
+from llmgine_core.events import CommandResultEvent, CommandStartedEvent
 
 if TYPE_CHECKING:
     from llmgine_core._engine import Engine
@@ -28,6 +30,8 @@ W = TypeVar("W", bound=Work)
 
 _COMMAND: type[Message] = Command  # as a generic class it would leave checkers with an unknown answer
 _STREAM_COMMAND: type[Message] = StreamCommand
+_now = time.perf_counter
+_OK = Outcome.OK  # to ask an enum for its member costs as much as an attribute of an event
 
 
 class Answering:
@@ -60,16 +64,22 @@ class Answering:
 
     async def tell_of(self, call: Call, registration: CommandHandler) -> Any:
         """Await the handler of a command, and say when it starts and how it ends."""
-        command: Any = call.message
-        tells = CommandTeller(self._engine.acceptance.tell, self._engine.listens, command, registration)
-        tells.started()
+        engine, command = self._engine, call.message
+        id, kind, header = command.id, command.type_name, lifecycle_header(command)
+        if engine.hears_command_starts:
+            engine.acceptance.tell(CommandStartedEvent(id, kind, registration.name), header)
+        began = _now()
         try:
             answer = await registration.handler(command)
         except BaseException as error:
-            reason = call.refused(error) or error
-            tells.ended(outcome_of(reason), None, reason)
+            if engine.hears_command_ends:
+                reason = call.refused(error) or error
+                info, outcome = ErrorInfo.from_exception(reason), outcome_of(reason)
+                event = CommandResultEvent(id, kind, outcome, _now() - began, None, info)
+                engine.acceptance.tell(event, header)
             raise
-        tells.ended(Outcome.OK, answer)
+        if engine.hears_command_ends:
+            engine.acceptance.tell(CommandResultEvent(id, kind, _OK, _now() - began, answer), header)
         return answer
 
     def own(self, work: Work, session_id: str | None) -> SessionState | None:

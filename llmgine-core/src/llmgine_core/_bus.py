@@ -8,14 +8,16 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from llmgine_core._engine import Engine
 from llmgine_core._session import BusSession
 from llmgine_core._transport import InMemoryTransport
 from llmgine_core._verbs import Verbs
-from llmgine_core.abc import EventTap, Middleware, Registration, Transport
 from llmgine_core.contracts import BusStats, DeadLetter, Event, Overflow, StopReport
+
+if TYPE_CHECKING:
+    from llmgine_core.abc import EventTap, Middleware, Registration, Transport
 
 __all__ = ["MessageBus"]
 

@@ -9,16 +9,17 @@ from typing import Any
 
 import anyio
 
-from llmgine_core import events
 from llmgine_core._frames import Frame
 from llmgine_core._loop import is_cancellation
 from llmgine_core._scopes import SessionState
 from llmgine_core._subscriptions import CommandHandler
 from llmgine_core.contracts import ErrorInfo, Event, Header, Message, Outcome, lifecycle_header
-from llmgine_core.contracts.header import set_header
 from llmgine_core.errors import BusClosedError, SessionClosedError
+from llmgine_core.events import CommandResultEvent, CommandStartedEvent
 
 __all__ = ["Call", "CommandTeller", "late", "outcome_of", "seconds_left"]
+
+_now = time.perf_counter
 
 
 def seconds_left(command: Message, *seconds: float | None) -> float | None:
@@ -103,39 +104,37 @@ class CommandTeller:
     """Publishes a command's started and result events, if anybody listens.
 
     Args:
-        emit: publishes an event.
+        tell: publishes an event with a header.
         listens: whether anybody would see an event of a type.
         command: the command.
         registration: its handler.
     """
 
+    __slots__ = ("_began", "_command", "_header", "_listens", "_registration", "_tell")
+
     def __init__(
         self,
-        emit: Callable[[Event], None],
+        tell: Callable[[Event, Header], None],
         listens: Callable[[type[Event]], bool],
         command: Message,
         registration: CommandHandler,
     ) -> None:
-        self._emit, self._listens = emit, listens
+        self._tell, self._listens = tell, listens
         self._command, self._registration = command, registration
         self._header: Header | None = None
-        self._began = time.perf_counter()
+        self._began = _now()
 
     def started(self) -> None:
         """The handler is about to run."""
-        if self._listens(events.CommandStartedEvent):
+        if self._listens(CommandStartedEvent):
             command = self._command
-            self._tell(events.CommandStartedEvent(command.id, command.type_name, self._registration.name))
+            self._header = lifecycle_header(command)
+            self._tell(CommandStartedEvent(command.id, command.type_name, self._registration.name), self._header)
 
     def ended(self, outcome: Outcome, answer: Any, error: BaseException | None = None) -> None:
         """The handler has ended."""
-        if self._listens(events.CommandResultEvent):
-            command, seconds = self._command, time.perf_counter() - self._began
+        if self._listens(CommandResultEvent):
+            command, seconds = self._command, _now() - self._began
             info = None if error is None else ErrorInfo.from_exception(error)
-            self._tell(events.CommandResultEvent(command.id, command.type_name, outcome, seconds, answer, info))
-
-    def _tell(self, event: Event) -> None:
-        if self._header is None:
-            self._header = lifecycle_header(self._command)
-        set_header(event, self._header)
-        self._emit(event)
+            event = CommandResultEvent(command.id, command.type_name, outcome, seconds, answer, info)
+            self._tell(event, self._header or lifecycle_header(command))

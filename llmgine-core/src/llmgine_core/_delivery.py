@@ -10,7 +10,6 @@ nothing else waits.
 from __future__ import annotations
 
 import contextvars
-import random
 import time
 import types
 from collections import deque
@@ -21,7 +20,7 @@ import anyio
 
 from llmgine_core._frames import DeliveryFrame, Frame, current_frame
 from llmgine_core._handlers import call_plainly, refuse_coroutine
-from llmgine_core._herald import RUNTIME_EVENTS, Herald
+from llmgine_core._herald import Herald, tells_of_runtime
 from llmgine_core._idle import Idle
 from llmgine_core._loop import EventLoop, is_cancellation
 from llmgine_core._registry import HandlerRegistry
@@ -268,10 +267,12 @@ class Dispatcher:
             frame = DeliveryFrame()
             frame.message, frame.owner = event, owner
             above = context.get(current_handling)
+            while above is not None and above.over:
+                above = above.above
             if above is not None:
-                frame.above = still_handled(above)
+                frame.above = above
             context.run(_set_current, frame)
-            tells = self.tells and type(event) not in RUNTIME_EVENTS
+            tells = self.tells and not tells_of_runtime(event.__class__)
             expires = plan.expires is not None
             subscriptions, began = plan.subscriptions, 0.0
             last = subscriptions[-1] if subscriptions else None  # all may have been taken out again
@@ -434,7 +435,7 @@ class Dispatcher:
         frame = DeliveryFrame.below(still_handled(passed.above), event)
         frame.owner = self._owner
         context.run(_set_current, frame)
-        tells = self.tells and type(event) not in RUNTIME_EVENTS
+        tells = self.tells and not tells_of_runtime(event.__class__)
         if tells:
             self._herald.started(subscription, event)
         run = Run(subscription, event, frame, context.copy(), context, None, time.perf_counter() if tells else 0.0)
@@ -481,8 +482,10 @@ class Dispatcher:
     async def _pause(self, run: Run) -> bool:
         """Wait before the next attempt; whether there is to be one."""
         retry = run.subscription.options.retry
+        from random import random  # with hashlib and more behind it; few handlers are tried again
+
         delay = min(retry.delay * retry.factor ** (run.attempt - 1), retry.max_delay)
-        await anyio.sleep(delay * (1 - retry.jitter * random.random()))
+        await anyio.sleep(delay * (1 - retry.jitter * random()))
         return run.subscription.alive
 
     @staticmethod

@@ -6,9 +6,9 @@ import difflib
 import logging
 import re
 from collections.abc import Iterator
-from email import message_from_string
 from functools import cache
 from importlib import metadata
+from itertools import accumulate
 
 import attrs
 
@@ -41,6 +41,7 @@ _PACKAGES = {
 
 _GROUPS = {kind.group: kind.name for kind in KINDS.values()} | {"llmgine.commands": "commands"}
 _SIGN_OF_OURS = "[llmgine."
+_HEADER = re.compile(r"^(name|version)[ \t]*:[ \t]*(\S.*)", re.MULTILINE | re.IGNORECASE)
 _logger = logging.getLogger("llmgine.plugins")
 
 
@@ -213,11 +214,10 @@ def _pair(line: str, number: int) -> tuple[str, str]:
 def _name_and_version(distribution: metadata.Distribution) -> tuple[str, str]:
     # `distribution.metadata` would parse the description too, and `distribution.version` read it all once more.
     text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
-    headers = message_from_string(text.partition("\n\n")[0])
-    name, version = headers.get("Name"), headers.get("Version")
-    if not name or not version:
-        raise ValueError(f"METADATA has no {'Version' if name else 'Name'}")
-    return name, version
+    headers = {key.lower(): value.rstrip() for key, value in reversed(_HEADER.findall(text.partition("\n\n")[0]))}
+    if missing := [key.title() for key in ("name", "version") if key not in headers]:
+        raise ValueError(f"METADATA has no {missing[0]}")
+    return headers["name"], headers["version"]
 
 
 class _Passed:
@@ -225,12 +225,14 @@ class _Passed:
 
     def __init__(self) -> None:
         self._names: set[str] = set()
-        self._unread: list[tuple[str, metadata.Distribution]] = []
+        self._unread: dict[str, list[metadata.Distribution]] = {}
 
     def add_unread(self, distribution: metadata.Distribution) -> None:
         """Note one whose name has not been read."""
         folder = str(getattr(getattr(distribution, "_path", None), "name", ""))
-        self._unread.append((normalized(folder.rpartition(".")[0]), distribution))
+        # A folder is called `name-1.0.dist-info`, but names have dashes too: any beginning of it may be the name.
+        for beginning in accumulate(normalized(folder.rpartition(".")[0]).split("-"), "{}-{}".format):
+            self._unread.setdefault(beginning, []).append(distribution)
 
     def add(self, name: str) -> bool:
         """Note one of that name; whether it is the first."""
@@ -240,9 +242,8 @@ class _Passed:
         return first
 
     def _is_unread(self, name: str) -> bool:
-        # A folder is called `name-1.0.dist-info`, but names have dashes too: so it says which metadata to look into.
-        # One from a finder of somebody's own has no folder, and is looked into always.
-        likely = [d for stem, d in self._unread if stem in ("", name) or stem.startswith(f"{name}-")]
+        # one from a finder of somebody's own has no folder, and is looked into always
+        likely = [*self._unread.get(name, ()), *self._unread.get("", ())]
         return any(_called(distribution) == name for distribution in likely)
 
 

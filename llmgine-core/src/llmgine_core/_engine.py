@@ -9,7 +9,7 @@ import logging
 import signal
 import weakref
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
@@ -19,7 +19,7 @@ from llmgine_core._answering import Answering
 from llmgine_core._calls import Call
 from llmgine_core._delivery import Dispatcher, running_now
 from llmgine_core._frames import Frame, current_frame, leave_frames
-from llmgine_core._herald import RUNTIME_EVENTS, Herald
+from llmgine_core._herald import Herald
 from llmgine_core._idle import Idle
 from llmgine_core._keeper import SessionKeeper, in_background
 from llmgine_core._letters import DeadLetters
@@ -32,7 +32,6 @@ from llmgine_core._stalls import StallDetector
 from llmgine_core._subscriptions import CommandHandler, Plan, Subscription, total
 from llmgine_core._threads import Threads
 from llmgine_core._watchers import Expectation, Scheduled, Tap
-from llmgine_core.abc import EventTap, Middleware, Registration, ScheduledEvent, Transport
 from llmgine_core.contracts import (
     BusStats,
     Command,
@@ -47,6 +46,9 @@ from llmgine_core.contracts import (
 from llmgine_core.contracts.header import NOTHING_SAID, complete_header, set_header
 from llmgine_core.errors import BusClosedError
 
+if TYPE_CHECKING:
+    from llmgine_core.abc import EventTap, Middleware, Registration, ScheduledEvent, Transport
+
 __all__ = ["Engine"]
 
 _logger = logging.getLogger("llmgine.bus")
@@ -58,7 +60,19 @@ W = TypeVar("W", bound=Work)
 _COMMAND: type[Message] = Command  # as a generic class it would leave checkers with an unknown answer
 _STREAM_COMMAND: type[Message] = StreamCommand
 _NAGGING = 0.5  # seconds before what does not heed its cancellation, as it may while it cleans up, is cancelled again
-_copy_context = contextvars.copy_context
+_ADJUSTED_TO = frozenset(
+    (
+        Event,
+        events.CommandStartedEvent,
+        events.CommandResultEvent,
+        events.EventHandlerStartEvent,
+        events.EventHandlerResultEvent,
+        events.SessionStartEvent,
+        events.SessionEndEvent,
+    )
+)
+"""The events that are built only if somebody listens, and their base."""
+_copy_context, _current = contextvars.copy_context, current_handling.get
 
 
 class Engine:
@@ -75,11 +89,14 @@ class Engine:
         takes_events: whether an event can be accepted on the spot: the bus runs, without middleware or other buses.
         takes_commands: whether a command can be answered without ado: the bus runs, without middleware, on a loop that
             can cancel tasks.
-        tells_commands: whether somebody listens to commands.
+        hears_commands: whether somebody listens to commands; to their starts, or to their ends.
+        hears_command_starts: whether to their starts.
+        hears_command_ends: whether to their ends.
         is_watched: whether there are taps, or somebody expects an event.
         hears_starts: whether somebody listens to the starts of sessions.
         hears_ends: whether somebody listens to their ends.
         bus_commands: the command handlers of the bus itself.
+        task_loop: the running loop, as asyncio knows it.
         middleware: what wraps commands and the acceptance of events.
         expectations: who expects an event.
         answering: what becomes of commands.
@@ -91,7 +108,9 @@ class Engine:
         self.state: str = "new"
         self.takes_events: bool = False
         self.takes_commands: bool = False
-        self.tells_commands: bool = False
+        self.hears_commands: bool = False
+        self.hears_command_starts: bool = False
+        self.hears_command_ends: bool = False
         self.is_watched: bool = False
         self.hears_starts: bool = False
         self.hears_ends: bool = False
@@ -135,7 +154,7 @@ class Engine:
             self.link.check_loop(self.loop.backend)
             self._set_state("starting")
             self._fault: Exception | None = None
-            self.current_task: Callable[[], Any] = self.loop.current_task
+            self.task_loop: Any = self.loop.token
             self._opened, self._stop_asked, self._stopped = anyio.Event(), anyio.Event(), anyio.Event()
             self._opening = anyio.CancelScope()
             self._report = StopReport()
@@ -202,7 +221,9 @@ class Engine:
         self.takes_commands = plain and self.loop.interrupts_tasks
         self._heard.clear()
         self.is_watched = bool(self._taps or self.expectations)  # `listens` asks for it
-        self.tells_commands = self.listens(events.CommandStartedEvent) or self.listens(events.CommandResultEvent)
+        self.hears_command_starts = self.listens(events.CommandStartedEvent)
+        self.hears_command_ends = self.listens(events.CommandResultEvent)
+        self.hears_commands = self.hears_command_starts or self.hears_command_ends
         self.dispatcher.tells = self.listens(events.EventHandlerStartEvent) or self.listens(
             events.EventHandlerResultEvent
         )
@@ -210,7 +231,7 @@ class Engine:
         self.hears_ends = self.listens(events.SessionEndEvent)
 
     def _notice(self, event_type: type[Event]) -> None:
-        if event_type is Event or event_type in RUNTIME_EVENTS:
+        if event_type in _ADJUSTED_TO:
             self._adjust()
         elif self._heard:
             self._heard.clear()
@@ -310,7 +331,7 @@ class Engine:
         """Complete the header of a message sent from a scope; false where that takes more than one look."""
         header = message.header
         if header is NOTHING_SAID:
-            here = current_handling.get()
+            here = _current()
             if here is not None and here.message is message:  # which is no cause of itself
                 return False
             header = scope.header if here is None else here.derived
@@ -328,7 +349,7 @@ class Engine:
         """
         if scope.id is not None:
             refuse_foreign(message, scope.id)
-        here = current_handling.get()
+        here = _current()
         derived = None if here is None or here.message is message else here.derived
         complete_header(message, scope.header, derived)
 

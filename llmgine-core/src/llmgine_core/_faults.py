@@ -59,9 +59,14 @@ def shown(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
-def cure_for(error: BaseException) -> str:
-    """How to mend what a plugin raised."""
-    cure = "fix or upgrade the distribution, or select another plugin"
+def cure_for(error: BaseException, otherwise: str = "fix or upgrade the distribution") -> str:
+    """How to mend what a plugin raised.
+
+    Args:
+        error: what it raised.
+        otherwise: what to do where the error itself does not tell.
+    """
+    cure = f"{otherwise}, or select another plugin"
     if isinstance(error, ModuleNotFoundError) and error.name:
         cure = f"install what offers the module {error.name!r}, or select another plugin"
     elif isinstance(error, SyntaxError):

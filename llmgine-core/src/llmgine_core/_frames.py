@@ -10,6 +10,9 @@ from llmgine_core.contracts import Handling, Message, current_handling, still_ha
 __all__ = ["DeliveryFrame", "Frame", "current_frame", "in_frame", "is_below_delivery", "leave_frames"]
 
 
+_current = current_handling.get
+
+
 class Frame(Handling):
     """A handler's call, as seen from the code below it.
 
@@ -26,7 +29,7 @@ class Frame(Handling):
     @classmethod
     def of(cls, owner: object, message: Message) -> Self:
         """The call that begins here."""
-        here = cls.below(current_handling.get(), message)
+        here = cls.below(_current(), message)
         here.owner = owner
         return here
 
@@ -56,7 +59,7 @@ class DeliveryFrame(Frame):
 
 def current_frame(owner: object) -> Frame | None:
     """The call of that bus's handler in which the caller stands."""
-    here = current_handling.get()
+    here = _current()
     while (here := still_handled(here)) is not None:
         if isinstance(here, Frame) and here.owner is owner:
             return here
@@ -71,7 +74,7 @@ def is_below_delivery(frame: Frame | None) -> bool:
 
 def leave_frames() -> None:
     """Stand in no handler's call any more, for tasks that outlive the handler which starts them; the cause stays."""
-    here = current_handling.get()
+    here = _current()
     current_handling.set(None if here is None else Handling.below(None, here.message))
 
 

@@ -20,6 +20,7 @@ __all__ = [
 ]
 
 _COROUTINE: type[Any] = CoroutineType
+_COROUTINE_FLAG = inspect.CO_COROUTINE
 
 
 def unwrapped(handler: Any) -> Any:
@@ -36,21 +37,19 @@ def handler_name(handler: Callable[..., Any]) -> str:
     return f"{named.__module__}.{named.__qualname__}"
 
 
-def _is(handler: Any, flag: int, test: Callable[[Any], bool]) -> bool:
+def _is(handler: Any, test: Callable[[Any], bool]) -> bool:
     """Whether the handler is a function of that kind, or an object that is called like one."""
-    code = getattr(handler, "__code__", None)  # functions and methods have it; inspect takes ten times as long
-    if code is not None and code.co_flags & flag:
-        return True
     target = unwrapped(handler)
     return test(target) or test(getattr(target, "__call__", None))  # noqa: B004 - the method itself is inspected
 
 
 def _is_coroutine_function(handler: Any) -> bool:
-    return _is(handler, inspect.CO_COROUTINE, inspect.iscoroutinefunction)
+    code = getattr(handler, "__code__", None)  # functions and methods have it; inspect takes ten times as long
+    return (code is not None and code.co_flags & _COROUTINE_FLAG != 0) or _is(handler, inspect.iscoroutinefunction)
 
 
 def _is_async_generator_function(handler: Any) -> bool:
-    return _is(handler, inspect.CO_ASYNC_GENERATOR, inspect.isasyncgenfunction)
+    return _is(handler, inspect.isasyncgenfunction)
 
 
 def call_plainly(handler: Callable[[Any], Any], event: Event) -> None:

@@ -17,9 +17,9 @@ import anyio
 from llmgine_core import events
 from llmgine_core._letters import DeadLetters
 from llmgine_core._subscriptions import Subscription
-from llmgine_core.contracts import ErrorInfo, Event, Outcome, lifecycle_header
+from llmgine_core.contracts import ErrorInfo, Event, Header, Outcome, lifecycle_header
 
-__all__ = ["RUNTIME_EVENTS", "Herald"]
+__all__ = ["Herald", "tells_of_runtime"]
 
 _logger = logging.getLogger("llmgine.bus")
 
@@ -33,17 +33,20 @@ _NEVER_ANNOUNCED = (
     events.SpanStartEvent,
     events.SpanEndEvent,
 )
-RUNTIME_EVENTS = frozenset(getattr(events, name) for name in events.__all__)
-"""Their handlers get no start and result events: each would beget two more."""
-
 _INTERVAL = 1.0
+_RUNTIME = f"{events.__name__}."
+
+
+def tells_of_runtime(event_type: type[Event]) -> bool:
+    """Whether it is one of the runtime's own; their handlers get no start and result events, which would beget more."""
+    return event_type.__module__.startswith(_RUNTIME)
 
 
 class Herald:
     """Tells what becomes of deliveries.
 
     Args:
-        emit: publishes an event, whose header is complete, without waiting.
+        tell: publishes an event with a header that is complete, without waiting.
         listens: whether anybody would see an event of a type.
         spawn: runs a coroutine function as a task of the bus.
         letters: where failed deliveries are kept.
@@ -51,12 +54,12 @@ class Herald:
 
     def __init__(
         self,
-        emit: Callable[[Event], None],
+        tell: Callable[[Event, Header], None],
         listens: Callable[[type[Event]], bool],
         spawn: Callable[..., None],
         letters: DeadLetters,
     ) -> None:
-        self._emit, self._listens, self._spawn, self._letters = emit, listens, spawn, letters
+        self._tell, self._listens, self._spawn, self._letters = tell, listens, spawn, letters
         self._told_at: weakref.WeakKeyDictionary[Subscription, float] = weakref.WeakKeyDictionary()
         self._untold: dict[Subscription, tuple[Event, str, int]] = {}
 
@@ -68,13 +71,13 @@ class Herald:
         self._letters.add(event, name, attempts, info)
         if not isinstance(event, _NEVER_ANNOUNCED) and self._listens(events.EventHandlerFailedEvent):
             told = events.EventHandlerFailedEvent(event.id, kind, name, attempts, info)
-            self._emit(told.with_header(lifecycle_header(event)))
+            self._tell(told, lifecycle_header(event))
 
     def started(self, subscription: Subscription, event: Event) -> None:
         """A handler is about to run."""
         if self._listens(events.EventHandlerStartEvent):
             told = events.EventHandlerStartEvent(event.id, event.type_name, subscription.name)
-            self._emit(told.with_header(lifecycle_header(event)))
+            self._tell(told, lifecycle_header(event))
 
     def ended(
         self, subscription: Subscription, event: Event, how: str, error: BaseException | None, seconds: float
@@ -84,7 +87,7 @@ class Herald:
             outcome = {"delivered": Outcome.OK, "failed": Outcome.ERROR}.get(how, Outcome.CANCELLED)
             info = None if error is None else ErrorInfo.from_exception(error)
             told = events.EventHandlerResultEvent(event.id, event.type_name, subscription.name, outcome, seconds, info)
-            self._emit(told.with_header(lifecycle_header(event)))
+            self._tell(told, lifecycle_header(event))
 
     def dropped(self, subscription: Subscription, event: Event, reason: str) -> None:
         """A subscription has lost an event; said at once, or with others a second after the last time."""
@@ -121,4 +124,4 @@ class Herald:
         if not isinstance(event, _NEVER_ANNOUNCED) and self._listens(events.EventDroppedEvent):
             # the announcement may find no room either: taps still see it
             told: Any = events.EventDroppedEvent(event.type_name, subscription.name, reason, count)
-            self._emit(told.with_header(lifecycle_header(event)))
+            self._tell(told, lifecycle_header(event))

@@ -36,7 +36,8 @@ def import_target(entry: PluginEntry, *, seconds: float = 120.0) -> Any:
     target = _import_module(entry, match["module"], seconds)
     path = match["module"]
     for name in match["attribute"].split(".") if match["attribute"] else ():
-        target, path = _attribute(entry, target, name, path), f"{path}.{name}"
+        with told_if_late("importing it", str(entry), seconds):
+            target, path = _attribute(entry, target, name, path), f"{path}.{name}"
     return target
 
 
@@ -71,4 +72,9 @@ def _attribute(entry: PluginEntry, target: Any, name: str, path: str) -> Any:
         where = "its entry point" if entry.distribution else "the configuration"
         others = ", ".join(names[:_LISTED]) + (", …" if names[_LISTED:] else "") if names else "nothing yet"
         fault = Fault(f"{path} has no attribute {name!r}", f"{meant}{where} must name what is there: {others}")
+        raise joined([fault], str(entry)) from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a package may import the module behind a name only when it is asked for
+        fault = Fault(f"getting {name!r} of {path} raised {said(error)}", cure_for(error))
         raise joined([fault], str(entry)) from error

@@ -44,7 +44,7 @@ class SessionKeeper:
     def open_session(self, state: SessionState) -> None:
         """Let a session that nobody has open yet begin."""
         self.sessions[state.id] = state
-        state.set_phase("open")
+        state.phase, state.is_open = "open", True
         if self._engine.hears_starts:
             self._engine.acceptance.emit(events.SessionStartEvent().with_header(state.header))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import functools
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Generator
@@ -44,9 +43,9 @@ class EventLoop:
         return self._trio is None
 
     @property
-    def current_task(self) -> Callable[[], Any]:
-        """What gives the task that runs the caller; on asyncio only, as `interrupts_tasks` says."""
-        return functools.partial(asyncio.current_task, self._token)
+    def token(self) -> Any:
+        """What asyncio or trio itself knows the loop by."""
+        return self._token
 
     def time(self) -> float:
         """The loop's clock, in seconds; on its thread, also outside of tasks, where anyio may not know the loop."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import pluggy
@@ -11,9 +13,9 @@ from llmgine_core._checks import faults_of, offered_api
 from llmgine_core._discovery import PluginEntry
 from llmgine_core._faults import Fault, cure_for, joined, said
 from llmgine_core._results import fault_of_hook, fault_of_product
-from llmgine_core._settings import settings_converter, structure_settings
+from llmgine_core._settings import refuse_settings, settings_converter, structure_settings
 from llmgine_core._watchdog import told_if_late
-from llmgine_core.config import Selection
+from llmgine_core.config import Selection, hide
 from llmgine_core.errors import ConfigError, PluginApiError, PluginError, PluginLoadError
 from llmgine_core.hookspecs import API_VERSION, KINDS, PROJECT, Build, HookSpecs
 
@@ -50,15 +52,17 @@ class Plugin:
 
         Raises:
             PluginApiError: it was written for another version of the interface.
-            PluginLoadError: its hooks are not what they should be, with every fault there is.
+            PluginLoadError: its hooks are not what they should be, with every fault there is; or it raises when it is
+                looked at.
         """
-        api = offered_api(self.module)
-        if type(api) is int and api != API_VERSION:
-            raise PluginApiError(self.label, api, API_VERSION)
-        if faults := faults_of(self.module, KINDS[self.selection.kind]):
-            raise joined(faults, self.label)
-        self._host.register(self.module)
-        self._host.check_pending()
+        with self._blaming("looking at its hooks"):
+            api = offered_api(self.module)
+            if type(api) is int and api != API_VERSION:
+                raise PluginApiError(self.label, api, API_VERSION)
+            if faults := faults_of(self.module, KINDS[self.selection.kind]):
+                raise joined(faults, self.label)
+            self._host.register(self.module)
+            self._host.check_pending()
 
     def build(self, *, hook: str = "", **context: Any) -> Any:
         """Make the configured instance, by the factory hook of its kind unless another is named.
@@ -78,20 +82,20 @@ class Plugin:
 
         Raises:
             ConfigError: they do not fit it.
+            PluginLoadError: the class cannot be read into, whatever they are.
         """
         if self._settings is None:
             self._settings = self._read_settings()
         return self._settings
 
     def _read_settings(self) -> Any:
-        settings_class, given = self.call("llmgine_settings"), dict(self.selection.settings)
+        settings_class = self.call("llmgine_settings")
         if settings_class is not None:
             converter = settings_converter()
             self.call("llmgine_register_converters", converter=converter)
-            return structure_settings(self.selection, settings_class, converter)
-        if given:
-            known = f"{self.selection.kind} {self.selection.name!r} takes no settings"
-            raise ConfigError((f"{self.selection.source}: {known}, but was given {', '.join(sorted(given))}",))
+            with self._blaming("reading its settings"):
+                return structure_settings(self.selection, settings_class, converter)
+        refuse_settings(self.selection)
         return {}
 
     def implements(self, hook: str) -> bool:
@@ -106,13 +110,8 @@ class Plugin:
         """
         if not self.implements(hook):
             return None
-        try:
-            with told_if_late(hook, self.label, self._start_timeout):
-                result = getattr(self._host.hook, hook)(**arguments)
-        except (PluginError, ConfigError, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # SystemExit too: a plugin must not end the host
-            raise self._refusal(Fault(f"{hook} raised {said(error)}", cure_for(error))) from error
+        with self._blaming(hook), told_if_late(hook, self.label, self._start_timeout):
+            result = getattr(self._host.hook, hook)(**arguments)
         if not getattr(HookSpecs, hook).llmgine_spec["firstresult"]:
             result = result[0] if result else None  # one plugin, one implementation
         if fault := fault_of_hook(hook, result):
@@ -123,11 +122,28 @@ class Plugin:
         """What a hook returned, or a ready object, if it is what the plugin's kind demands.
 
         Raises:
-            PluginLoadError: it is not.
+            PluginLoadError: it is not, or raises when it is looked at.
         """
-        if fault := fault_of_product(self.selection.kind, result, hook):
+        with self._blaming(f"looking at what {hook} returned" if hook else "looking at it"):
+            fault = fault_of_product(self.selection.kind, result, hook)
+        if fault:
             raise self._refusal(fault)
         return result
 
+    def hide(self, text: str) -> str:
+        """The text without the secrets that stand in the plugin's settings."""
+        return hide(text, self.selection.settings)
+
+    @contextmanager
+    def _blaming(self, doing: str) -> Generator[None]:
+        """Whatever is raised meanwhile is the plugin's fault; a property of its objects may raise as well as a hook."""
+        try:
+            yield
+        except (PluginError, ConfigError, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # SystemExit too: a plugin must not end the host
+            what = f"{doing} raised {said(error)}"
+            raise self._refusal(Fault(what, cure_for(error))) from (error if self.hide(what) == what else None)
+
     def _refusal(self, fault: Fault) -> PluginLoadError:
-        return joined([fault], self.label)
+        return joined([Fault(self.hide(fault.what), self.hide(fault.cure))], self.label)

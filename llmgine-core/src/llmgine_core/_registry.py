@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import itertools
 from collections import deque
@@ -117,9 +116,11 @@ class HandlerRegistry:
 
     def not_found(self, kind: type[Message], session_id: str | None) -> HandlerNotFoundError:
         """What to say where there is no handler."""
+        from difflib import get_close_matches  # only who has made a mistake waits for it
+
         scopes = [self.bus, *filter(None, [self.answering.get(session_id)])]
         known = {command.__qualname__ for scope in scopes for command in scope.commands}
-        near = tuple(difflib.get_close_matches(kind.__qualname__, known, n=3))
+        near = tuple(get_close_matches(kind.__qualname__, known, n=3))
         return HandlerNotFoundError(kind.__qualname__, near)
 
     # events
@@ -297,7 +298,8 @@ class HandlerRegistry:
         leaving, scope.subscriptions = scope.subscriptions, []
         for subscription in leaving:
             self._let_go(subscription)
-            self.retire(subscription)
+            if self._leaving:
+                self.retire(subscription)
 
     def living(self) -> Iterator[Subscription]:
         """All subscriptions that are registered."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Scope", "SessionState", "Work", "refuse_foreign"]
 
+_now = time.perf_counter
+
 
 class Work(Protocol):
     """Something that runs for a session and ends with it: a command, a stream, a schedule, a background task."""
@@ -90,7 +92,7 @@ class SessionState(Scope):
         self.subscriptions: list[Subscription] = []
         self.plans: dict[type[Event], Plan] = {}
         self.drain: float = drain
-        self.began: float = time.perf_counter()
+        self.began: float = _now()
         self.members: int = 0
         self.phase: str = "new"
         self.work: set[Work] = set()
@@ -135,7 +137,7 @@ class SessionState(Scope):
 
     def end_event(self, outcome: Outcome, error: ErrorInfo | None) -> SessionEndEvent:
         """The last event of the session."""
-        event = SessionEndEvent(outcome, time.perf_counter() - self.began, error)
+        event = SessionEndEvent(outcome, _now() - self.began, error)
         return event.with_header(self.header)
 
     def __repr__(self) -> str:

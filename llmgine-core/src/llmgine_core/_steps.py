@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, cast
 
 import anyio
 
+from llmgine_core._faults import cure_for, said
 from llmgine_core._loop import EventLoop
 from llmgine_core.errors import LlmgineError, PluginLoadError, PluginTimeoutError
 
@@ -31,19 +33,22 @@ class Steps:
         self._start_timeout, self._stop_timeout = start_timeout, stop_timeout
         self._started: list[_Step] = []
 
-    async def start(self, part: AbstractAsyncContextManager[Any], label: str) -> None:
+    async def start(
+        self, part: AbstractAsyncContextManager[Any], label: str, *, hide: Callable[[str], str] = str
+    ) -> None:
         """Enter a part.
 
         Args:
             part: what to enter.
             label: how messages speak of it.
+            hide: takes out of a message what must not be shown.
 
         Raises:
             PluginTimeoutError: it did not start in time.
             PluginLoadError: it raised something that is no error of ours.
             LlmgineError: whatever else it raised.
         """
-        step = _Step(part, label)
+        step = _Step(part, label, hide)
         await step.start(self._start_timeout, self._stop_timeout)
         self._started.append(step)
 
@@ -115,8 +120,8 @@ class _Step:
     ways have a deadline.
     """
 
-    def __init__(self, part: AbstractAsyncContextManager[Any], label: str) -> None:
-        self._part, self._label = part, label
+    def __init__(self, part: AbstractAsyncContextManager[Any], label: str, hide: Callable[[str], str]) -> None:
+        self._part, self._label, self._hide = part, label, hide
         self._scope = anyio.CancelScope()
         self._opened, self._asked, self._ended = anyio.Event(), anyio.Event(), anyio.Event()
         self._cause: BaseException | None = None
@@ -165,9 +170,10 @@ class _Step:
         """What to raise: an error of ours speaks for itself, any other is named with its plugin."""
         if isinstance(error, (LlmgineError, KeyboardInterrupt)):
             return error
-        what = f"{doing} it raised {type(error).__name__}: {error}"
-        failure = PluginLoadError(what, self._label, "mend what the message names, or select another plugin")
-        failure.__cause__ = error
+        what, cure = f"{doing} it raised {said(error)}", cure_for(error, "mend what the message names")
+        shown = self._hide(what)
+        failure = PluginLoadError(shown, self._label, cure)
+        failure.__cause__ = error if shown == what else None  # which would be printed with its own message
         return failure
 
     async def _run(self) -> None:

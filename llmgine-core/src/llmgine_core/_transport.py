@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from llmgine_core.abc import Endpoint
 from llmgine_core.contracts import Event, Message, TransportCapabilities
 from llmgine_core.errors import HandlerNotFoundError
+
+if TYPE_CHECKING:
+    from llmgine_core.abc import Endpoint
 
 __all__ = ["InMemoryTransport"]
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from asyncio import current_task
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmgine_core._calls import Call
 from llmgine_core._engine import Engine
 from llmgine_core._scopes import Scope
 from llmgine_core._subscriptions import DEFAULTS, CommandHandler, Options
-from llmgine_core.abc import CommandType, Registration, ScheduledEvent
 from llmgine_core.contracts import Command, Event, Overflow, Retry, StreamCommand, current_handling
 from llmgine_core.contracts.header import NOTHING_SAID, set_header
+
+if TYPE_CHECKING:
+    from llmgine_core.abc import CommandType, Registration, ScheduledEvent
 
 __all__ = ["Verbs"]
 
@@ -21,6 +24,9 @@ A = TypeVar("A")
 R = TypeVar("R")
 T = TypeVar("T")
 E = TypeVar("E", bound=Event)
+
+# CPython binds the method of an imported object anew at each call, which costs more than the call
+_current, _set_current, _reset_current = current_handling.get, current_handling.set, current_handling.reset
 
 
 class Verbs:
@@ -142,7 +148,7 @@ class Verbs:
         if registration is None or not registration.is_plain or timeout is not None or not engine.takes_commands:
             answer = await engine.answering.execute(command, timeout, scope)
             return answer
-        above = current_handling.get()
+        above = _current()
         if above is None and command.header is NOTHING_SAID and scope.is_open:
             set_header(command, scope.known_header or scope.header)
             session_id = scope.id
@@ -153,16 +159,17 @@ class Verbs:
                 return answer
             session_id = command.header.session_id
         call = Call()
-        call.message, call.owner, call.task = command, engine, engine.current_task()
+        call.message, call.owner, call.task = command, engine, current_task(engine.task_loop)
         if above is not None:
             call.above = above
-        session = None if session_id is None else engine.answering.own(call, session_id)
-        token = current_handling.set(call)
-        engine.answering.executed += 1
-        engine.answering.running.add(call)
+        answering = engine.answering
+        session = None if session_id is None else answering.own(call, session_id)
+        token = _set_current(call)
+        answering.executed += 1
+        answering.running.add(call)
         try:
-            if engine.tells_commands:
-                answer = await engine.answering.tell_of(call, registration)
+            if engine.hears_commands:
+                answer = await answering.tell_of(call, registration)
             else:
                 answer = await registration.handler(command)
             return answer
@@ -171,9 +178,9 @@ class Verbs:
                 raise refusal from None
             raise
         finally:
-            current_handling.reset(token)
+            _reset_current(token)
             call.over = True
-            engine.answering.running.discard(call)
+            answering.running.discard(call)
             if above is not None or session is not None or call.refusal is not None:
                 call.leave(session)
             if engine.idle.waiting:

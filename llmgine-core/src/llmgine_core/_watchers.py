@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
 import attrs
 
-from llmgine_core.abc import EventTap
 from llmgine_core.contracts import Event
+
+if TYPE_CHECKING:
+    from llmgine_core.abc import EventTap
 
 __all__ = ["Expectation", "Scheduled", "Tap"]
 

@@ -184,11 +184,11 @@ class _Running:
         closing = self._config.stop_timeout * _WORKING
         for plugin, handler in self._built.of("observability"):
             running = RunningHandler(handler, self._built.bus, policy, self._built.redactors, closing)
-            await self._steps.start(running, plugin.label)
+            await self._steps.start(running, plugin.label, hide=plugin.hide)
 
     async def _start_bus(self, running: RunningBus) -> None:
         ((plugin, _),) = self._built.of("bus")
-        await self._steps.start(running, plugin.label)
+        await self._steps.start(running, plugin.label, hide=plugin.hide)
 
     async def _start_services(self) -> None:
         """Start what stands behind the bus."""
@@ -196,7 +196,7 @@ class _Running:
             self._built.bus.emit(event)
         for plugin, manager in self._built.managers():
             with _telling_of_failure(self._built.bus, plugin):
-                await self._steps.start(manager, plugin.label)
+                await self._steps.start(manager, plugin.label, hide=plugin.hide)
 
     async def _start_lifespans(self, app: Application, plugins: Sequence[Plugin]) -> None:
         # Handlers work on while lifespans stop, and finish before what stands behind the bus does; lifespans in turn
@@ -206,7 +206,7 @@ class _Running:
             with _telling_of_failure(app.bus, plugin):
                 lifespan = plugin.call("llmgine_lifespan", app=app)
                 if lifespan is not None:
-                    await self._steps.start(lifespan, f"the lifespan of {plugin.label}")
+                    await self._steps.start(lifespan, f"the lifespan of {plugin.label}", hide=plugin.hide)
         await self._steps.start(self._drain.up_to(0.5), "the handlers, while they finish")
 
     def _register_handlers(

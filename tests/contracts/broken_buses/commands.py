@@ -19,6 +19,7 @@ from llmgine_core import (
     DuplicateHandlerError,
     Event,
     HandlerNotFoundError,
+    Header,
     MessageBus,
     Outcome,
     QueueFullError,
@@ -199,7 +200,14 @@ class Meddles(MessageBus):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.above = self._engine.acceptance.emit
-        spoil(self._engine.acceptance, emit=self.say, tell=self.say)
+        spoil(
+            self._engine.acceptance,
+            emit=self.say,
+            tell=self.tell,
+        )
+
+    def tell(self, event: Event, header: Header) -> None:
+        self.say(event.with_header(header))
 
     def say(self, event: Event) -> None:
         raise NotImplementedError

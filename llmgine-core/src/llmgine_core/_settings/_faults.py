@@ -9,10 +9,10 @@ from typing import Any, cast
 
 import attrs
 
-from llmgine_core._settings._types import fields_of, is_enumeration, noun
+from llmgine_core._settings._types import fields_of, is_enumeration, is_table, noun
 from llmgine_core.config import Selection
 
-__all__ = ["Fault", "faults_in", "tell"]
+__all__ = ["Fault", "faults_in", "tell", "unknown"]
 
 _ABSENT = object()
 
@@ -54,23 +54,29 @@ def tell(selection: Selection, fault: Fault) -> Iterator[str]:
 
     error, path = fault.error, fault.path
     if isinstance(error, ForbiddenExtraKeysError):
-        yield from (_unknown(selection, (*path, key), error.cl) for key in sorted(error.extra_fields))
+        known = list(fields_of(error.cl))
+        yield from (unknown(selection, (*path, key), known) for key in sorted(error.extra_fields))
         return
     value = _value_at(selection.settings, path)
     if value is _ABSENT:
         yield _told(selection, path, f"it is missing; {noun(fault.wanted)} is wanted")
-    elif isinstance(error, ValueError) and not is_enumeration(fault.wanted):
+    elif (isinstance(error, ValueError) and not is_enumeration(fault.wanted)) or _fits(value, fault.wanted):
         yield _told(selection, (*path, *_field_of(error, fault.wanted)), _text_of(error))
     else:
         yield _told(selection, path, f"{noun(fault.wanted)} is wanted, not {value!r}")
+
+
+def _fits(value: Any, wanted: Any) -> bool:
+    """Whether a table was given where one is wanted, so that it is the class itself that refuses it."""
+    return isinstance(value, Mapping) and is_table(wanted)
 
 
 def _told(selection: Selection, path: tuple[str, ...], text: str) -> str:
     return f"{selection.where(path)}: {text} ({selection.kind} {selection.name!r})"
 
 
-def _unknown(selection: Selection, path: tuple[str, ...], settings_class: type[Any]) -> str:
-    known = list(fields_of(settings_class))
+def unknown(selection: Selection, path: tuple[str, ...], known: Sequence[str]) -> str:
+    """Say that a setting is not known, with the nearest that is."""
     near = difflib.get_close_matches(path[-1], known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     takes = f"{selection.kind} {selection.name!r} takes {', '.join(known) or 'none'}"
@@ -98,4 +104,6 @@ def _field_of(error: BaseException, settings_class: Any) -> tuple[str, ...]:
 
 
 def _text_of(error: BaseException) -> str:
-    return error.args[0] if error.args and isinstance(error.args[0], str) else f"{type(error).__name__}: {error}"
+    said = error.args[0] if error.args and isinstance(error.args[0], str) else ""
+    speaks_for_itself = said and isinstance(error, (ValueError, TypeError))
+    return " ".join((said if speaks_for_itself else f"{type(error).__name__}: {error}").split())

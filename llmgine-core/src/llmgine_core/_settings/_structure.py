@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from llmgine_core._settings._faults import faults_in, tell
+from llmgine_core._settings._faults import faults_in, tell, unknown
 from llmgine_core._settings._texts import readable
 from llmgine_core._settings._types import SCALARS, choices, is_union_of_scalars, noun
 from llmgine_core.config import Secret, Selection, hide
@@ -14,7 +14,7 @@ from llmgine_core.errors import ConfigError
 if TYPE_CHECKING:
     from cattrs import Converter
 
-__all__ = ["settings_converter", "structure_settings"]
+__all__ = ["refuse_settings", "settings_converter", "structure_settings"]
 
 
 def settings_converter() -> Converter:
@@ -52,6 +52,16 @@ def structure_settings(selection: Selection, settings_class: type[Any], converte
         # What a validator raised would show the secrets when it is printed as the cause.
         cause = None if _holds_secrets(selection.settings) else error
         raise ConfigError(tuple(hide(fault, selection.settings) for fault in faults)) from cause
+
+
+def refuse_settings(selection: Selection) -> None:
+    """Refuse every setting, for a plugin that takes none.
+
+    Raises:
+        ConfigError: with each that was given, and where.
+    """
+    if selection.settings:
+        raise ConfigError(tuple(unknown(selection, (key,), ()) for key in selection.settings))
 
 
 def _holds_secrets(value: Any) -> bool:

@@ -3,20 +3,23 @@
 An implementation shares nothing with these but the signatures; the conformance kits say the rest.
 """
 
-from llmgine_core.abc.application import Application, ApplicationSession, History
-from llmgine_core.abc.bus import (
-    BusSession,
-    BusVerbs,
-    CommandType,
-    EventTap,
-    MessageBus,
-    Middleware,
-    Registration,
-    ScheduledEvent,
-)
-from llmgine_core.abc.services import ContextStore, LanguageModel, OutputFormat, ToolManager, ToolManagerFactory
-from llmgine_core.abc.telemetry import Redactor, Telemetry
-from llmgine_core.abc.transport import Endpoint, Transport
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llmgine_core.abc.application import Application, ApplicationSession, History
+    from llmgine_core.abc.bus import (
+        BusSession,
+        BusVerbs,
+        CommandType,
+        EventTap,
+        MessageBus,
+        Middleware,
+        Registration,
+        ScheduledEvent,
+    )
+    from llmgine_core.abc.services import ContextStore, LanguageModel, OutputFormat, ToolManager, ToolManagerFactory
+    from llmgine_core.abc.telemetry import Redactor, Telemetry
+    from llmgine_core.abc.transport import Endpoint, Transport
 
 __all__ = [
     "Application",
@@ -40,3 +43,12 @@ __all__ = [
     "ToolManagerFactory",
     "Transport",
 ]
+
+if not TYPE_CHECKING:  # a checker that saw it would accept every name
+    from llmgine_core._lazy import lazy_names
+
+    __getattr__ = lazy_names(__name__, ("bus", "transport", "telemetry", "services", "application"))
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -9,7 +9,7 @@ import attrs
 
 __all__ = ["PLUGIN_STEPS", "PROBE_STEPS", "READY", "Step", "dumped", "loaded"]
 
-READY = "ready"
+READY = "start of the process"
 """What is told before the first step: the process has started, and the time of steps begins."""
 
 PLUGIN_STEPS = ("import", "register", "settings", "build")

@@ -10,8 +10,9 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any
 
+from llmgine_core.config._faults import Faults
 from llmgine_core.config._model import KEYS, LISTS, MANY, ONE, SECONDS
-from llmgine_core.config._statements import Leaf, Said, Statement, Tree, unknown_key
+from llmgine_core.config._statements import Leaf, Said, Statement, Tree
 from llmgine_core.config._text import Text
 
 __all__ = ["FILE_VARIABLE", "parse", "read_environment", "same_name"]
@@ -26,7 +27,7 @@ def same_name(name: str) -> str:
     return name.lower().replace("-", "_")
 
 
-def read_environment(variables: Mapping[str, str], faults: list[str]) -> Said:
+def read_environment(variables: Mapping[str, str], faults: Faults) -> Said:
     """Read what the variables say, noting every fault."""
     said = Said(source=SOURCE)
     trees: dict[tuple[str, str], tuple[str, Tree]] = {}
@@ -34,7 +35,7 @@ def read_environment(variables: Mapping[str, str], faults: list[str]) -> Said:
         if variable.startswith(PREFIX) and variable != FILE_VARIABLE:
             key, *path = variable[len(PREFIX) :].lower().split("__")
             if key not in KEYS or (path and not _goes_deep(key, path)):
-                faults.append(unknown_key(SOURCE, variable, _known()))
+                faults.add_unknown_key(SOURCE, variable, _known())
             elif path:
                 name, inside = ("", path) if key in ONE else (path[0], path[1:])
                 _, tree = trees.setdefault((key, name), (variable, {}))
@@ -61,7 +62,7 @@ def _named(leaf: Tree | Leaf | None) -> str:
     return str(leaf.value) if isinstance(leaf, Leaf) else ""
 
 
-def _plant(tree: Tree, path: list[str], leaf: Leaf, faults: list[str]) -> None:
+def _plant(tree: Tree, path: list[str], leaf: Leaf, faults: Faults) -> None:
     for part in path[:-1]:
         inner = tree.setdefault(part, {})
         if isinstance(inner, Leaf):
@@ -71,7 +72,7 @@ def _plant(tree: Tree, path: list[str], leaf: Leaf, faults: list[str]) -> None:
     tree[path[-1]] = leaf
 
 
-def _read_flat(said: Said, key: str, value: str, where: str, faults: list[str]) -> None:
+def _read_flat(said: Said, key: str, value: str, where: str, faults: Faults) -> None:
     if key in MANY:
         names = _split(value)
         said.statements[key] = [Statement(use=name, where=where) for name in names]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from llmgine_core.config._environment import read_environment
+from llmgine_core.config._faults import Faults
 from llmgine_core.config._model import LISTS, SECONDS, Config, Value
 from llmgine_core.config._select import Selector
 from llmgine_core.config._sources import constructor, default_layers, file_layers
@@ -56,11 +57,11 @@ def read_config(
 ) -> tuple[Config | None, tuple[str, ...]]:
     """What could be read of the configuration, and every fault in it; the arguments are those of `load_config`.
 
-    For those who go on to look for faults elsewhere, so that all can be told together. Without a bus there is nothing
-    to go on with: then the configuration is None.
+    For those who go on to look for faults elsewhere, so that all can be told together. There is no configuration to go
+    on with, but None, without a bus, and where a fault may hide which distributions must not be imported.
     """
     variables = os.environ if environment is None else environment
-    faults: list[str] = []
+    faults = Faults()
     layers = [constructor(given), *file_layers(file, variables, faults, discover=discover)]
     layers += default_layers(defaults or {}, discover=discover)
     said = [read_layer(layer, faults) for layer in layers]
@@ -69,7 +70,7 @@ def read_config(
     return _assemble(said, variables, faults), tuple(faults)
 
 
-def _assemble(said: Sequence[Said], variables: Mapping[str, str], faults: list[str]) -> Config | None:
+def _assemble(said: Sequence[Said], variables: Mapping[str, str], faults: Faults) -> Config | None:
     is_doubtful = bool(faults)  # what a fault hides may be what a variable is for
     selector, options = Selector(said, variables, faults), _Options(said, faults)
     bus, context_store, tool_manager = selector.one("bus"), selector.one("context_store"), selector.one("tool_manager")
@@ -78,7 +79,7 @@ def _assemble(said: Sequence[Said], variables: Mapping[str, str], faults: list[s
     unheard, notes = selector.unheard()
     if not is_doubtful:
         faults += unheard
-    if bus is None:
+    if bus is None or faults.hides_denial:
         return None
     return Config(
         bus=bus,
@@ -96,7 +97,7 @@ def _assemble(said: Sequence[Said], variables: Mapping[str, str], faults: list[s
 class _Options:
     """Everything of the configuration that is no plugin."""
 
-    def __init__(self, said: Sequence[Said], faults: list[str]) -> None:
+    def __init__(self, said: Sequence[Said], faults: Faults) -> None:
         self._said, self._faults = said, faults
         self.values: list[Value] = []
 
@@ -115,7 +116,8 @@ class _Options:
     def _is_good(self, key: str, leaf: Leaf) -> bool:
         test, wanted = _FORMS[key]
         if not test(leaf.value):
-            self._faults.append(f"{leaf.where} is {wanted}, not {leaf.value!r}")
+            add = self._faults.add_hiding if key in LISTS else self._faults.append
+            add(f"{leaf.where} is {wanted}, not {leaf.value!r}")
             return False
         return True
 

@@ -28,7 +28,7 @@ class Selection:
         settings: its settings, as they were written; texts of variables are `Text`, those with `${env:NAME}` `Secret`.
         instance: a ready object, where the constructor was given one.
         source: the source that selected it.
-        origins: where each setting was said, by its path.
+        origins: where each setting was said, by its path; by the empty path, where the plugin was selected.
     """
 
     kind: str
@@ -41,7 +41,7 @@ class Selection:
 
     def where(self, path: tuple[str, ...]) -> str:
         """Where a setting was said, such as `llmgine.toml: bus.capacity`; the path may go deeper than what was said."""
-        for length in range(len(path), 0, -1):
+        for length in range(len(path), -1, -1):
             if path[:length] in self.origins:
                 rest = "".join(f".{part}" for part in path[length:])
                 return f"{self.origins[path[:length]]}{rest}"

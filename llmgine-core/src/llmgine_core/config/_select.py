@@ -155,7 +155,8 @@ class Selector:
         for each in stated:
             if each.statement.use.partition("@")[0] in ("", chosen.use.partition("@")[0]):
                 _merge(merged, each.statement.settings, overrides)
-        origins: dict[tuple[str, ...], str] = {}
+        # A variable's name is no prefix of those that say the plugin's settings.
+        origins: dict[tuple[str, ...], str] = {} if winner.source == ENVIRONMENT else {(): chosen.where}
         settings = self._settled(merged, (), origins)
         self._tell_values(key, merged, overrides)
         return Selection(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from llmgine_core.config._environment import FILE_VARIABLE
+from llmgine_core.config._faults import Faults
 from llmgine_core.config._model import DEFAULT
 from llmgine_core.config._statements import Layer
 
@@ -35,7 +36,7 @@ def default_layers(defaults: Mapping[str, Any], *, discover: bool) -> list[Layer
 
 
 def file_layers(
-    file: str | Path | Mapping[str, Any] | None, environment: Mapping[str, str], faults: list[str], *, discover: bool
+    file: str | Path | Mapping[str, Any] | None, environment: Mapping[str, str], faults: Faults, *, discover: bool
 ) -> list[Layer]:
     """What the configuration file says, and below it the project file.
 
@@ -55,22 +56,22 @@ def file_layers(
     return layers
 
 
-def _project_table(faults: list[str]) -> dict[str, Any]:
+def _project_table(faults: Faults) -> dict[str, Any]:
     table, path = _read_toml(Path(_PROJECT_FILE), faults), ""
     for key in ("tool", "llmgine"):
         inner, path = table.get(key, {}), f"{path}.{key}".lstrip(".")
         if not isinstance(inner, dict):
-            faults.append(f"{_PROJECT_FILE}: {path} is a table, not {inner!r}")
+            faults.add_hiding(f"{_PROJECT_FILE}: {path} is a table, not {inner!r}")
             return {}
         table = cast("dict[str, Any]", inner)
     return table
 
 
-def _read_toml(path: Path, faults: list[str]) -> dict[str, Any]:
+def _read_toml(path: Path, faults: Faults) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        faults.append(f"{path}: there is no such file")
+        faults.add_hiding(f"{path}: there is no such file")
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        faults.append(f"{path}: cannot be read: {error}")
+        faults.add_hiding(f"{path}: cannot be read: {error}")
     return {}

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import attrs
 
+from llmgine_core.config._faults import Faults
 from llmgine_core.config._model import KEYS, MANY, ONE
 
-__all__ = ["Layer", "Leaf", "Said", "Statement", "Tree", "read_layer", "unknown_key"]
+__all__ = ["Layer", "Leaf", "Said", "Statement", "Tree", "read_layer"]
 
 Tree = dict[str, "Tree | Leaf"]
 """Settings, table in table; the leaves know where they were said."""
@@ -99,21 +99,14 @@ class Layer:
         return self.source if self.fallback else f"{self.source}: {self.prefix}{key}"
 
 
-def unknown_key(where: str, key: str, known: Sequence[str]) -> str:
-    """That a key is not known, with the nearest that is."""
-    near = difflib.get_close_matches(key, known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"{where}: unknown key {key!r}{hint}; known: {', '.join(sorted(known))}"
-
-
-def read_layer(layer: Layer, faults: list[str]) -> Said:
+def read_layer(layer: Layer, faults: Faults) -> Said:
     """Read what a source says, noting every fault."""
     said = Said(source=layer.source, fallback=layer.fallback)
     reader = _Reader(layer, faults)
     for key, value in layer.values.items():
         if key not in KEYS:
             inside = f" [{layer.prefix.rstrip('.')}]" if layer.prefix else ""
-            faults.append(unknown_key(f"{layer.source}{inside}", key, KEYS))
+            faults.add_unknown_key(f"{layer.source}{inside}", key, KEYS)
         elif key in ONE:
             said.statements[key] = reader.one(key, value)
         elif key == "llm":
@@ -130,7 +123,7 @@ def read_layer(layer: Layer, faults: list[str]) -> Said:
 class _Reader:
     """Reads what a source says of plugins: a name, a pair, a table, or a ready object."""
 
-    def __init__(self, layer: Layer, faults: list[str]) -> None:
+    def __init__(self, layer: Layer, faults: Faults) -> None:
         self._layer, self._faults = layer, faults
 
     def one(self, key: str, value: Any) -> list[Statement]:

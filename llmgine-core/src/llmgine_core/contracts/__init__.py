@@ -1,92 +1,93 @@
 """The contracts that every application and plugin shares: frozen attrs classes that survive serialisation."""
 
-from llmgine_core.contracts.bus import (
-    BusStats,
-    DeadLetter,
-    DeliveryStats,
-    Durability,
-    Health,
-    Overflow,
-    StopReport,
-    TransportCapabilities,
-)
-from llmgine_core.contracts.chat import (
-    ChatMessage,
-    Part,
-    Role,
-    ToolCallPart,
-    ToolResultPart,
-)
-from llmgine_core.contracts.llm import (
-    FinishReason,
-    GenerateCommand,
-    LLMCompleted,
-    LLMReasoningDelta,
-    LLMRequest,
-    LLMResponse,
-    LLMStreamEvent,
-    LLMTextDelta,
-    LLMToolCallDelta,
-    LLMUnknownEvent,
-    StreamGenerateCommand,
-    Usage,
-)
-from llmgine_core.contracts.message import (
-    CONTENT,
-    Command,
-    Event,
-    Handling,
-    Header,
-    Message,
-    StreamCommand,
-    content,
-    content_fields,
-    current_handling,
-    current_message,
-    handling,
-    lifecycle_header,
-    message_type,
-    still_handled,
-)
-from llmgine_core.contracts.parts import (
-    ContentPart,
-    FilePart,
-    ImagePart,
-    ReasoningPart,
-    RefusalPart,
-    TextPart,
-    UnknownPart,
-)
-from llmgine_core.contracts.tools import (
-    ToolCall,
-    ToolContext,
-    ToolDefinition,
-    ToolFailure,
-    ToolOptions,
-    ToolOutcome,
-    ToolResult,
-    tool,
-    tool_options,
-)
-from llmgine_core.contracts.turns import (
-    Approval,
-    ApproveToolCall,
-    ErrorInfo,
-    Outcome,
-    OutputType,
-    Retry,
-    RunTurn,
-    StoppedBy,
-    StreamTurn,
-    TurnCompleted,
-    TurnResult,
-    TurnStreamEvent,
-    TurnTextDelta,
-    TurnToolCall,
-    TurnToolResult,
-    TurnUnknownEvent,
-    UnknownType,
-)
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llmgine_core.contracts.bus import (
+        BusStats,
+        DeadLetter,
+        DeliveryStats,
+        Durability,
+        Health,
+        Overflow,
+        StopReport,
+        TransportCapabilities,
+    )
+    from llmgine_core.contracts.chat import (
+        ChatMessage,
+        Part,
+        Role,
+        ToolCallPart,
+        ToolResultPart,
+    )
+    from llmgine_core.contracts.llm import (
+        FinishReason,
+        GenerateCommand,
+        LLMCompleted,
+        LLMReasoningDelta,
+        LLMRequest,
+        LLMResponse,
+        LLMStreamEvent,
+        LLMTextDelta,
+        LLMToolCallDelta,
+        LLMUnknownEvent,
+        StreamGenerateCommand,
+        Usage,
+    )
+    from llmgine_core.contracts.message import (
+        CONTENT,
+        Command,
+        Event,
+        Handling,
+        Header,
+        Message,
+        StreamCommand,
+        content,
+        content_fields,
+        current_handling,
+        current_message,
+        handling,
+        lifecycle_header,
+        message_type,
+        still_handled,
+    )
+    from llmgine_core.contracts.outcomes import ErrorInfo, Outcome, Retry
+    from llmgine_core.contracts.parts import (
+        ContentPart,
+        FilePart,
+        ImagePart,
+        ReasoningPart,
+        RefusalPart,
+        TextPart,
+        UnknownPart,
+    )
+    from llmgine_core.contracts.tools import (
+        ToolCall,
+        ToolContext,
+        ToolDefinition,
+        ToolFailure,
+        ToolOptions,
+        ToolOutcome,
+        ToolResult,
+        tool,
+        tool_options,
+    )
+    from llmgine_core.contracts.turns import (
+        Approval,
+        ApproveToolCall,
+        OutputType,
+        RunTurn,
+        StoppedBy,
+        StreamTurn,
+        TurnCompleted,
+        TurnResult,
+        TurnStreamEvent,
+        TurnTextDelta,
+        TurnToolCall,
+        TurnToolResult,
+        TurnUnknownEvent,
+        UnknownType,
+    )
 
 __all__ = [
     "CONTENT",
@@ -163,3 +164,12 @@ __all__ = [
     "tool",
     "tool_options",
 ]
+
+if not TYPE_CHECKING:  # a checker that saw it would accept every name
+    from llmgine_core._lazy import lazy_names
+
+    __getattr__ = lazy_names(__name__, ("message", "outcomes", "bus", "parts", "tools", "chat", "llm", "turns"))
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

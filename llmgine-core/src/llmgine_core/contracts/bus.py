@@ -9,7 +9,7 @@ from typing import Any, Literal
 import attrs
 
 from llmgine_core.contracts.message import Event
-from llmgine_core.contracts.turns import ErrorInfo
+from llmgine_core.contracts.outcomes import ErrorInfo
 
 __all__ = [
     "BusStats",

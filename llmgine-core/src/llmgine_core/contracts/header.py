@@ -7,6 +7,7 @@ messages of the same origin share. The header's names are read as properties.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
 import os
@@ -31,6 +32,7 @@ __all__ = [
     "random_hex",
     "session_header",
     "set_header",
+    "stamping_first",
     "stamping_init",
     "take_header",
 ]
@@ -73,45 +75,43 @@ class Header:
         return _make_header, (type(self), values)
 
 
-_set_fields: Any = tuple(Header.__dict__[a.name].__set__ for a in attrs.fields(Header))
-(
-    _set_session_id,
-    _set_correlation_id,
-    _set_causation_id,
-    _set_deadline,
-    _set_traceparent,
-    _set_tracestate,
-    _set_metadata,
-    _set_unknown,
-) = _set_fields
 _NO_METADATA = _read_only({})
 
 
-def _header(
-    session_id: str | None,
-    correlation_id: str | None = None,
-    causation_id: str | None = None,
-    deadline: datetime | None = None,
-    traceparent: str | None = None,
-    tracestate: str | None = None,
-    metadata: Mapping[str, Any] = _NO_METADATA,
-) -> Header:
-    """`Header(...)` of values taken from other headers, at a third of its cost."""
-    header = Header.__new__(Header)
-    _set_session_id(header, session_id)
-    _set_correlation_id(header, correlation_id)
-    _set_causation_id(header, causation_id)
-    _set_deadline(header, deadline)
-    _set_traceparent(header, traceparent)
-    _set_tracestate(header, tracestate)
-    _set_metadata(header, metadata)
-    _set_unknown(header, None)
-    return header
+class _OpenHeader(Header):
+    """A header while it is being filled, with values taken from other headers; then it is frozen like any other.
+
+    To write past the frozen class costs more for each field than all this does.
+    """
+
+    __slots__ = ()
+    __setattr__, __delattr__ = object.__setattr__, object.__delattr__
+
+    def __init__(
+        self,
+        session_id: str | None,
+        correlation_id: str | None = None,
+        causation_id: str | None = None,
+        deadline: datetime | None = None,
+        traceparent: str | None = None,
+        tracestate: str | None = None,
+        metadata: Mapping[str, Any] = _NO_METADATA,
+    ) -> None:
+        header: Any = self  # of which checkers know only that it is frozen
+        header.session_id = session_id
+        header.correlation_id = correlation_id
+        header.causation_id = causation_id
+        header.deadline = deadline
+        header.traceparent = traceparent
+        header.tracestate = tracestate
+        header.metadata = metadata
+        header.unknown = None
+        header.__class__ = Header
 
 
 def session_header(session_id: str | None) -> Header:
     """The header of messages of a session of which nothing else is known."""
-    return _header(session_id)
+    return _OpenHeader(session_id)
 
 
 def _make_header(cls: type[Header], values: dict[str, Any]) -> Header:
@@ -134,20 +134,27 @@ RESERVED = _HEADER_FIELDS | {"id", "timestamp", "header", "with_header"}
 _CACHED_HASH = "_attrs_cached_hash"
 _MORE_IN_INIT = ("__attrs_pre_init__", "__attrs_post_init__", _CACHED_HASH)
 _mint_lock = threading.Lock()
-_CYCLE = (1 << 48) * 1_000_000  # nanoseconds that 48 bits of milliseconds tell apart: a stamp before 1970 is one, too
+_TIME = (1 << 60) - 1  # of the milliseconds 48 bits, so that a time before 1970 is one, too, and 12 of their fraction
+_ALL_DIGITS = 1 << 60  # a bit above them, lest leading zeros be left out
 
 
-_VARIANT = {digit: "89ab"[number & 3] for number, digit in enumerate("0123456789abcdef")}
+_VARIANT = bytes(byte & 0x3F | 0x80 for byte in range(256))
 
 
-def _draw(_: int) -> list[str]:
+def _draw_numbers(_: int) -> list[str]:
     """Random numbers of 128 bits; many at a time, since each draw is a call of the kernel."""
-    drawn = os.urandom(4096).hex()
-    return [drawn[begin : begin + 32] for begin in range(0, len(drawn), 32)]
+    return os.urandom(4096).hex(" ", 16).split(" ")
 
 
-def _make_numbers() -> Iterator[str]:
-    return itertools.chain.from_iterable(map(_draw, itertools.count()))
+def _draw_tails(_: int) -> list[str]:
+    """The second halves of ids: two bits of variant, 62 random ones."""
+    drawn = bytearray(os.urandom(4096))
+    drawn[::8] = drawn[::8].translate(_VARIANT)
+    return drawn.hex(" ", 8).split(" ")
+
+
+def _endless(draw: Callable[[int], list[str]]) -> Iterator[str]:
+    return itertools.chain.from_iterable(map(draw, itertools.count()))
 
 
 def _renew_numbers() -> None:
@@ -155,11 +162,11 @@ def _renew_numbers() -> None:
 
     A thread of the parent may hold the lock; in the child there is nobody to let it go.
     """
-    global _numbers, _mint_lock
-    _numbers, _mint_lock = _make_numbers(), threading.Lock()
+    global _numbers, _tails, _mint_lock
+    _numbers, _tails, _mint_lock = _endless(_draw_numbers), _endless(_draw_tails), threading.Lock()
 
 
-_numbers = _make_numbers()
+_numbers, _tails = _endless(_draw_numbers), _endless(_draw_tails)
 if hasattr(os, "register_at_fork"):  # Windows does not fork
     os.register_at_fork(after_in_child=_renew_numbers)
 
@@ -176,28 +183,13 @@ class State:
 
     Attributes:
         header: what messages of one origin share. An unset slot costs four times as much to ask for as one that is
-            set, so this one is set from the beginning.
+            set, so this one is set from the beginning. (A `__getattr__` would make all attributes cost as much.)
     """
 
     __slots__ = ("__weakref__", "_id", "_stamp", "header")
     header: Header
     _id: str | int
     _stamp: int
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            if name == "header":  # a class with an __init__ of its own that never calls ours
-                set_header(self, NOTHING_SAID)
-                return NOTHING_SAID
-            if name == "_id":
-                with _mint_lock:  # another thread may have set it meanwhile, and minted the id
-                    try:
-                        return _get_id(self)
-                    except AttributeError:
-                        _set_id(self, now := time_ns())
-                        return now
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
     def with_header(self, header: Header) -> Self:
         """Give a message that was just made the header that it shares with others, and return it."""
@@ -275,24 +267,24 @@ else:
 
 # The stamp is written through the slots' descriptors, since the classes are frozen.
 _set_stamp = State.__dict__["_stamp"].__set__
-_get_id = State.__dict__["_id"].__get__
 _set_id = State.__dict__["_id"].__set__
 set_header: Callable[[State, Header], None] = State.__dict__["header"].__set__
 """Write a message's header in place; the bus does, when the message enters it."""
 
 
-def stamping_init(init: Any, owner: type[State], check: Callable[[Any, tuple[Any, ...]], None]) -> Any:
-    """Wrap a generated `__init__` so that it stamps the message and takes the header's names.
+def stamping_init(init: Any, owner: type[State]) -> Any:
+    """Wrap an `__init__` so that it stamps the message and takes the header's names.
 
     The wrapper is generated with the same parameters, because a call through `*args, **kwargs` costs twice as much.
     Where all that `init` does is to put its arguments into slots, the wrapper does it in its place, at half the cost.
     """
+    init = getattr(init, "_llmgine_written", init)
     code = init.__code__
     if code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS):
-        return init
+        return stamping_first(init)
     positional = code.co_varnames[1 : code.co_argcount]
     keyword_only = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
-    declared = ["self", *positional, "*_llmgine_surplus", *keyword_only, "**_llmgine_header"]
+    declared = ["self", *positional, *(["*", *keyword_only] if keyword_only else []), "**_llmgine_header"]
     passed = ["self", *positional, *(f"{name}={name}" for name in keyword_only)]
     slots = _plain_slots(owner, init, (*positional, *keyword_only))
     setting = f"_llmgine_init({', '.join(passed)})"
@@ -304,8 +296,6 @@ def stamping_init(init: Any, owner: type[State], check: Callable[[Any, tuple[Any
     # the header comes first, so that validators and __attrs_post_init__ see it
     source = (
         f"def __init__({', '.join(declared)}):\n"
-        f"    if _llmgine_surplus or self.__class__ is not _llmgine_owner:\n"
-        f"        _llmgine_check(self.__class__, _llmgine_surplus)\n"
         f"    _llmgine_set_id(self, _llmgine_now())\n"
         f"    _llmgine_set_header(self, _llmgine_nothing)\n"
         f"    if _llmgine_header: _llmgine_take_header(self, _llmgine_header)\n"
@@ -319,8 +309,6 @@ def stamping_init(init: Any, owner: type[State], check: Callable[[Any, tuple[Any
         "_llmgine_set_header": set_header,
         "_llmgine_nothing": NOTHING_SAID,
         "_llmgine_take_header": take_header,
-        "_llmgine_owner": owner,
-        "_llmgine_check": check,
         **{f"_llmgine_set_{name}": set_slot for name, (set_slot, _) in (slots or {}).items()},
         **{f"_llmgine_convert_{name}": convert for name, (_, convert) in (slots or {}).items()},
     }
@@ -329,6 +317,21 @@ def stamping_init(init: Any, owner: type[State], check: Callable[[Any, tuple[Any
     wrapper.__defaults__, wrapper.__kwdefaults__ = init.__defaults__, init.__kwdefaults__
     wrapper.__annotations__, wrapper.__qualname__ = init.__annotations__, f"{owner.__qualname__}.__init__"
     return wrapper
+
+
+def stamping_first(init: Any) -> Any:
+    """Wrap an `__init__` that somebody has written so that the message is stamped even if it never calls ours."""
+
+    @functools.wraps(init)
+    def stamped_init(self: State, *args: Any, **kwargs: Any) -> None:
+        if not hasattr(self, "_id"):  # else a class below has done it
+            _set_id(self, time_ns())
+            set_header(self, NOTHING_SAID)
+        init(self, *args, **kwargs)
+
+    written: Any = stamped_init
+    written._llmgine_written = init
+    return written
 
 
 def _plain_slots(owner: type[State], init: Any, parameters: tuple[str, ...]) -> dict[str, tuple[Any, Any]] | None:
@@ -395,9 +398,8 @@ def _mint(message: Any) -> str:
         stamp: Any = message._id
         if type(stamp) is str:
             return stamp
-        millis, rest = divmod(stamp % _CYCLE, 1_000_000)
-        random = next(_numbers)
-        id_ = f"{millis:012x}7{(rest << 12) // 1_000_000:03x}{_VARIANT[random[0]]}{random[1:16]}"
+        time = hex((stamp << 12) // 1_000_000 & _TIME | _ALL_DIGITS)
+        id_ = f"{time[3:15]}7{time[15:]}{next(_tails)}"
         _set_stamp(message, stamp)
         _set_id(message, id_)
         return id_
@@ -406,11 +408,12 @@ def _mint(message: Any) -> str:
 def lifecycle_header(message: HeaderFields) -> Header:
     """The header of events that tell of `message` itself: its session, its chain, its cause."""
     header = message.header
-    if header.correlation_id and type(header) is Header and header.unknown is None:
+    correlation_id = header.correlation_id
+    if correlation_id and type(header) is Header and header.unknown is None:
         return header
-    return _header(
+    return _OpenHeader(
         header.session_id,
-        message.correlation_id,
+        correlation_id or message.id,
         header.causation_id,
         header.deadline,
         header.traceparent,
@@ -426,7 +429,7 @@ def _values(header: Header) -> dict[str, Any]:
 def derived_header(cause: HeaderFields) -> Header:
     """The header of what is made while `cause` is being handled."""
     header = cause.header
-    return _header(
+    return _OpenHeader(
         header.session_id,
         header.correlation_id or cause.id,
         cause.id,

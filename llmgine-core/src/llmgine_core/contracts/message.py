@@ -19,6 +19,7 @@ from llmgine_core.contracts.header import (
     HeaderFields,
     derived_header,
     lifecycle_header,
+    stamping_first,
     stamping_init,
 )
 
@@ -102,12 +103,16 @@ def _own_fields(cls: type[Any]) -> Iterator[tuple[type[Any], str]]:
     for base in cls.__mro__:
         if issubclass(base, Message):
             for name, annotation in vars(base).get("__annotations__", {}).items():
-                if "ClassVar" not in str(annotation):
+                if _is_field(annotation):
                     yield base, name
 
 
-def _refuse_lost_fields(cls: type[Message], surplus: tuple[Any, ...] = ()) -> None:
-    """Refuse a class whose annotations are no fields because the decorator was forgotten; and surplus arguments."""
+def _is_field(annotation: Any) -> bool:
+    return "ClassVar" not in str(annotation)
+
+
+def _refuse_lost_fields(cls: type[Message]) -> None:
+    """Refuse a class whose annotations are no fields because the decorator was forgotten."""
     known = {a.name for a in attrs.fields(cls)} | set(getattr(cls, "__dataclass_fields__", ()))
     for base, name in _own_fields(cls):
         if name not in known:
@@ -115,8 +120,6 @@ def _refuse_lost_fields(cls: type[Message], surplus: tuple[Any, ...] = ()) -> No
                 f"{base.__qualname__}.{name} is an annotation but no field; "
                 f"put @attrs.frozen on the line above `class {base.__name__}`"
             )
-    if surplus:
-        raise TypeError(f"{cls.__name__}() takes {len(known)} positional arguments at most; left over: {surplus!r}")
 
 
 def _refuse_header_names(cls: type[Message]) -> None:
@@ -126,15 +129,39 @@ def _refuse_header_names(cls: type[Message]) -> None:
             raise TypeError(f"{base.__qualname__}.{name} hides the header's {name!r}; give the field another name")
 
 
-class _MessageType(type):
-    """Wraps the `__init__` that a decorator sets on a class that is there already.
+def _look_first(cls: type[Message], *_: Any, **__: Any) -> Message:
+    _refuse_lost_fields(cls)
+    return object.__new__(cls)
 
-    `@dataclass` and `@attrs.frozen(slots=False)` do; a slotted attrs class is built anew, with its `__init__` in place.
+
+def _look_no_more(cls: type[Message], *_: Any, **__: Any) -> Message:
+    return object.__new__(cls)
+
+
+_LOOK_FIRST, _LOOK_NO_MORE = staticmethod(_look_first), staticmethod(_look_no_more)
+
+
+class _MessageType(type):
+    """Sees whether a decorator has made fields of a class's annotations, and wraps the `__init__` that it sets.
+
+    A slotted attrs class is built anew, with its `__init__` in place. `@dataclass` and `@attrs.frozen(slots=False)` set
+    `__init__` on the class that is there already. What comes with neither looks at its fields when it is constructed;
+    that is asked here, once for a class, since to ask each message costs as much as one of its fields.
     """
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **kwargs: Any) -> _MessageType:
+        if "__attrs_attrs__" not in namespace:
+            if any(map(_is_field, namespace.get("__annotations__", {}).values())):
+                namespace.setdefault("__new__", _LOOK_FIRST)
+        elif namespace.get("__new__") is _LOOK_FIRST:
+            del namespace["__new__"]
+        return super().__new__(mcs, name, bases, namespace, **kwargs)
 
     def __setattr__(cls, name: str, value: Any) -> None:
         if name == "__init__" and inspect.isfunction(value):
-            value = stamping_init(value, cast("type[Message]", cls), _refuse_lost_fields)
+            value = stamping_init(value, cast("type[Message]", cls))
+            if cls.__dict__.get("__new__") is _LOOK_FIRST:  # to delete it would not make `object.__new__` do again
+                super().__setattr__("__new__", _LOOK_NO_MORE)
         super().__setattr__(name, value)
 
 
@@ -169,10 +196,14 @@ class Message(HeaderFields, metaclass=_MessageType):
             cls.type_name = f"{cls.__module__}:{cls.__qualname__}"
         _refuse_header_names(cls)
         _register(cls)
+        if "__init__" not in cls.__dict__:
+            return
         # attrs builds a slotted class anew, with its __init__ already in place: this is the moment to wrap that one.
-        if "__attrs_attrs__" in cls.__dict__ and "__init__" in cls.__dict__:
+        if "__attrs_attrs__" in cls.__dict__:
             _refuse_lost_fields(cls)
             setattr(cls, "__init__", cls.__dict__["__init__"])  # noqa: B010 - wrapped on the way, by the metaclass
+        else:
+            type.__setattr__(cls, "__init__", stamping_first(cls.__dict__["__init__"]))
 
 
 def _register(cls: type[Message]) -> None:

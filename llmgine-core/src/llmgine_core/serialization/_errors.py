@@ -14,7 +14,7 @@ import attrs
 
 from llmgine_core import errors
 from llmgine_core.contracts import ToolFailure
-from llmgine_core.contracts.turns import exception_message, exception_name
+from llmgine_core.contracts.outcomes import exception_message, exception_name
 from llmgine_core.errors import BootstrapError, RemoteHandlerError, SerializationError
 from llmgine_core.serialization._messages import shared_converter
 from llmgine_core.serialization._text import from_text, is_object, naming_the_path, refuse_foreign, to_text

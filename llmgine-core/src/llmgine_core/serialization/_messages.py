@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
+from llmgine_core import contracts, events
 from llmgine_core.contracts import Message, message_type
 from llmgine_core.contracts.header import set_header, take_header
 from llmgine_core.errors import SerializationError
@@ -22,6 +23,16 @@ if TYPE_CHECKING:
     from cattrs import Converter
 
 __all__ = ["dumps", "from_document", "header_document", "loads", "shared_converter", "to_document"]
+
+
+def _load_ours() -> None:
+    """Load what a document may name, whatever has been asked for so far."""
+    for package in (contracts, events):
+        for name in package.__all__:
+            getattr(package, name)
+
+
+_load_ours()
 
 
 def dumps(message: Message) -> str:
