@@ -17,9 +17,11 @@ from llmgine_core.errors import PluginConflictError, PluginNotFoundError
 from llmgine_core.hookspecs import KINDS
 
 __all__ = [
+    "HiddenEntry",
     "PluginEntry",
     "UnreadableDistribution",
     "find_entry",
+    "hidden",
     "installed",
     "normalized",
     "unreadable",
@@ -67,6 +69,19 @@ class PluginEntry:
 
 
 @attrs.frozen
+class HiddenEntry:
+    """What a distribution offers in vain: one of the same name stands before it on the path.
+
+    Attributes:
+        entry: what it offers.
+        path: where its metadata lies.
+    """
+
+    entry: PluginEntry
+    path: str
+
+
+@attrs.frozen
 class UnreadableDistribution:
     """A distribution whose metadata cannot be read, so that what it offers is not known.
 
@@ -85,6 +100,11 @@ class UnreadableDistribution:
 def installed(kind: str | None = None) -> tuple[PluginEntry, ...]:
     """What is installed, by kind and name; the metadata is scanned once per process and nothing is imported."""
     return tuple(entry for entry in _scan().entries if kind in (None, entry.kind))
+
+
+def hidden() -> tuple[HiddenEntry, ...]:
+    """What would be installed, were there not another distribution of the same name before it on the path."""
+    return _scan().hidden
 
 
 def unreadable() -> tuple[UnreadableDistribution, ...]:
@@ -152,26 +172,29 @@ def normalized(distribution: str) -> str:
 @attrs.frozen
 class _Scan:
     entries: tuple[PluginEntry, ...]
+    hidden: tuple[HiddenEntry, ...]
     unreadable: tuple[UnreadableDistribution, ...]
 
 
 @cache
 def _scan() -> _Scan:
     entries: list[PluginEntry] = []
+    covered: list[HiddenEntry] = []
     broken: list[UnreadableDistribution] = []
     passed = _Passed()
     for distribution in metadata.distributions():
         try:
-            entries += _entries(distribution, passed)
+            entries += _entries(distribution, passed, covered)
         except Exception as error:  # metadata that is broken must not hurt those who never asked for it
             _logger.debug("a distribution's metadata cannot be read: %s: %r", _path(distribution), error)
             reason = " ".join(str(error).split()) or type(error).__name__
             broken.append(UnreadableDistribution(_path(distribution), reason))
             passed.add_unread(distribution)
-    return _Scan(tuple(sorted(entries, key=lambda e: (e.kind, e.name, e.distribution))), tuple(broken))
+    entries.sort(key=lambda e: (e.kind, e.name, e.distribution))
+    return _Scan(tuple(entries), tuple(covered), tuple(broken))
 
 
-def _entries(distribution: metadata.Distribution, passed: _Passed) -> list[PluginEntry]:
+def _entries(distribution: metadata.Distribution, passed: _Passed, covered: list[HiddenEntry]) -> list[PluginEntry]:
     text = distribution.read_text("entry_points.txt") or ""
     # Most distributions have nothing for us, and to see that is cheaper by far than to parse their metadata.
     if _SIGN_OF_OURS not in text:
@@ -179,10 +202,12 @@ def _entries(distribution: metadata.Distribution, passed: _Passed) -> list[Plugi
         return []
     parsed = list(_parse(text))
     name, version = _name_and_version(distribution)
+    found = [PluginEntry(_GROUPS[group], entry, target, name, version) for group, entry, target in parsed]
     # the first of a name on the path is the one that would be imported
-    if not passed.add(name):
-        return []
-    return [PluginEntry(_GROUPS[group], entry, target, name, version) for group, entry, target in parsed]
+    if passed.add(name):
+        return found
+    covered += [HiddenEntry(entry, _path(distribution)) for entry in found]
+    return []
 
 
 def _parse(text: str) -> Iterator[tuple[str, str, str]]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from importlib import metadata
 
-from llmgine_core._discovery import PluginEntry, find_entry, installed, normalized
+from llmgine_core._discovery import find_entry
 from llmgine_core._importing import import_target
+from llmgine_core._permission import check_allowed
 from llmgine_core._plugins import Plugin
 from llmgine_core.config import Config, Selection
-from llmgine_core.errors import PluginLoadError
 
 __all__ = ["load_plugin"]
 
@@ -25,35 +24,9 @@ def load_plugin(selection: Selection, config: Config) -> Plugin:
     """
     began = time.perf_counter()
     entry = find_entry(selection.kind, selection.use)
-    _check_allowed(entry, config)
+    check_allowed(entry, config)
     module = import_target(entry, seconds=config.start_timeout)
     plugin = Plugin(selection, entry, module, start_timeout=config.start_timeout)
     plugin.verify()
     plugin.loading_time = time.perf_counter() - began
     return plugin
-
-
-def _check_allowed(entry: PluginEntry, config: Config) -> None:
-    names = [entry.distribution] if entry.distribution else _offering(entry.target)
-    deny, allow = {normalized(d) for d in config.deny}, {normalized(d) for d in config.allow or ()}
-    if deny and not names:
-        what = "its distribution is unknown, so `deny` cannot be held against it"
-        raise PluginLoadError(what, str(entry), "select it by its entry's name, or let go of `deny`")
-    denied = any(normalized(name) in deny for name in names)
-    if denied or (config.allow is not None and not any(normalized(name) in allow for name in names)):
-        which = "deny names" if denied else "allow does not name"
-        raise PluginLoadError(
-            f"{which} its distribution", str(entry), "change `allow` or `deny`, or select another plugin"
-        )
-
-
-def _offering(target: str) -> list[str]:
-    """The distributions that offer the module which configuration names itself."""
-    package = _package(target)
-    # An editable installation does not list its modules; what its entries point at tells of them.
-    by_entries = [entry.distribution for entry in installed() if _package(entry.target) == package]
-    return [*metadata.packages_distributions().get(package, []), *by_entries]
-
-
-def _package(target: str) -> str:
-    return target.partition(":")[0].partition(".")[0].strip()

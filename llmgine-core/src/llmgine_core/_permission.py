@@ -1,0 +1,46 @@
+"""Which distributions' plugins may be imported, by `allow` and `deny`."""
+
+from __future__ import annotations
+
+from importlib import metadata
+
+from llmgine_core._discovery import PluginEntry, installed, normalized
+from llmgine_core.config import Config
+from llmgine_core.errors import PluginLoadError
+
+__all__ = ["check_allowed"]
+
+
+def check_allowed(entry: PluginEntry, config: Config) -> None:
+    """Refuse a plugin whose distribution `deny` names, or `allow` does not.
+
+    Args:
+        entry: the plugin; one that names a module itself counts as of every distribution that offers the module.
+        config: with `allow` and `deny`.
+
+    Raises:
+        PluginLoadError: it is refused, or cannot be held against `deny`, since its distribution is unknown.
+    """
+    names = [entry.distribution] if entry.distribution else _offering(entry.target)
+    deny, allow = {normalized(d) for d in config.deny}, {normalized(d) for d in config.allow or ()}
+    if deny and not names:
+        what = "its distribution is unknown, so `deny` cannot be held against it"
+        raise PluginLoadError(what, str(entry), "select it by its entry's name, or let go of `deny`")
+    denied = any(normalized(name) in deny for name in names)
+    if denied or (config.allow is not None and not any(normalized(name) in allow for name in names)):
+        which = "deny names" if denied else "allow does not name"
+        raise PluginLoadError(
+            f"{which} its distribution", str(entry), "change `allow` or `deny`, or select another plugin"
+        )
+
+
+def _offering(target: str) -> list[str]:
+    """The distributions that offer the module which configuration names itself."""
+    package = _package(target)
+    # An editable installation does not list its modules; what its entries point at tells of them.
+    by_entries = [entry.distribution for entry in installed() if _package(entry.target) == package]
+    return [*metadata.packages_distributions().get(package, []), *by_entries]
+
+
+def _package(target: str) -> str:
+    return target.partition(":")[0].partition(".")[0].strip()
