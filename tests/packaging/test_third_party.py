@@ -41,7 +41,7 @@ def python(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) ->
     uv("export", "--quiet", "--frozen", "--all-packages", "--no-hashes", "--no-emit-workspace", "--output-file", locked)
     uv("venv", "--quiet", "--python", sys.executable, environment)
     install = ("pip", "install", "--quiet", "--python", environment, "--constraint", locked)
-    ours = [wheels[name] for name in ("llmgine-agent", "llmgine-context", "llmgine-tools")]
+    ours = [wheels[name] for name in ("llmgine-agent", "llmgine-conformance", "llmgine-context", "llmgine-tools")]
     uv(*install, f"llmgine-core[testing] @ {wheels['llmgine-core'].as_uri()}", *ours, wheel)
     (python,) = [*environment.glob("bin/python"), *environment.glob("Scripts/python.exe")]
     return python

@@ -5,6 +5,8 @@ faults, conformance kits.
 """
 
 import sys
+from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from llmgine_core.testing.application import application, plugin
@@ -13,7 +15,7 @@ from llmgine_core.testing.recording import RecordingEventHandler
 from llmgine_core.testing.transports import LoopbackTransport
 
 if TYPE_CHECKING:
-    from llmgine_core.testing.conformance import BusCapabilities, Clause, MessageBusConformance
+    from llmgine_conformance import BusCapabilities, Clause, MessageBusConformance
 
 __all__ = [
     "Answer",
@@ -31,13 +33,17 @@ __all__ = [
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        """Load the kits when they are first asked for: they need pytest, which a scripted model does not."""
+        """Load the kits when they are first asked for: their package needs pytest, which a scripted model does not."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        if (kits := f"{__name__}.conformance") not in sys.modules:
-            import pytest
+        return getattr(_kits(), name)
 
-            pytest.register_assert_rewrite(kits)  # so that a clause that fails shows the values
-        from llmgine_core.testing import conformance
-
-        return getattr(conformance, name)
+    def _kits() -> ModuleType:
+        name = "llmgine_conformance"
+        try:
+            if name not in sys.modules:
+                import_module("pytest").register_assert_rewrite(name)  # so that a clause that fails shows the values
+            return import_module(name)
+        except ModuleNotFoundError as error:
+            cure = "install what tests need: pip install 'llmgine-core[testing]'"
+            raise ImportError(f"conformance kits need {error.name}, which is not installed; {cure}") from error

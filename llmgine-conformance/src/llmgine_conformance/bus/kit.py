@@ -10,9 +10,9 @@ import anyio
 import attrs
 import pytest
 
+from llmgine_conformance.clause import Conformance
 from llmgine_core.abc import MessageBus
 from llmgine_core.contracts import BusStats
-from llmgine_core.testing.conformance.clause import Conformance
 
 __all__ = ["BusCapabilities", "BusClauses", "Make", "check_books"]
 

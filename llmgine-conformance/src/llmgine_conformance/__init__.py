@@ -1,6 +1,6 @@
 """Conformance kits: what everything that takes a place in llmgine must hold, clause by clause, as pytest classes."""
 
-from llmgine_core.testing.conformance.bus import BusCapabilities, MessageBusConformance
-from llmgine_core.testing.conformance.clause import Clause, Conformance, clause
+from llmgine_conformance.bus import BusCapabilities, MessageBusConformance
+from llmgine_conformance.clause import Clause, Conformance, clause
 
 __all__ = ["BusCapabilities", "Clause", "Conformance", "MessageBusConformance", "clause"]

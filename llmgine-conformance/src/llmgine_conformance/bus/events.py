@@ -10,11 +10,11 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
+from llmgine_conformance.bus.actors import Gate, Recorder, fail
+from llmgine_conformance.bus.kit import BusClauses, Make
+from llmgine_conformance.bus.messages import Ask, Noted, Said, Shouted
+from llmgine_conformance.clause import clause
 from llmgine_core.contracts import Event, current_message
-from llmgine_core.testing.conformance.bus.actors import Gate, Recorder, fail
-from llmgine_core.testing.conformance.bus.kit import BusClauses, Make
-from llmgine_core.testing.conformance.bus.messages import Ask, Noted, Said, Shouted
-from llmgine_core.testing.conformance.clause import clause
 
 __all__ = ["EventClauses"]
 

@@ -7,13 +7,13 @@ from typing import Any
 import anyio
 import pytest
 
+from llmgine_conformance.bus.actors import Gate, Recorder, answer, beside, settle
+from llmgine_conformance.bus.kit import BusClauses, Make
+from llmgine_conformance.bus.messages import Ask, Said
+from llmgine_conformance.clause import clause
 from llmgine_core.contracts import Event
 from llmgine_core.errors import SessionClosedError, SessionExistsError
 from llmgine_core.events import SessionEndEvent
-from llmgine_core.testing.conformance.bus.actors import Gate, Recorder, answer, beside, settle
-from llmgine_core.testing.conformance.bus.kit import BusClauses, Make
-from llmgine_core.testing.conformance.bus.messages import Ask, Said
-from llmgine_core.testing.conformance.clause import clause
 
 __all__ = ["ClosingClauses"]
 

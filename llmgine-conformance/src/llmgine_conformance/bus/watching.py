@@ -5,12 +5,12 @@ from __future__ import annotations
 import anyio.lowlevel
 import pytest
 
+from llmgine_conformance.bus.actors import Gate, Recorder, beside, fail
+from llmgine_conformance.bus.kit import BusClauses, Make, check_books
+from llmgine_conformance.bus.messages import Ask, Noted, Said
+from llmgine_conformance.clause import clause
 from llmgine_core.contracts import Event, Retry
 from llmgine_core.errors import QueueFullError
-from llmgine_core.testing.conformance.bus.actors import Gate, Recorder, beside, fail
-from llmgine_core.testing.conformance.bus.kit import BusClauses, Make, check_books
-from llmgine_core.testing.conformance.bus.messages import Ask, Noted, Said
-from llmgine_core.testing.conformance.clause import clause
 
 __all__ = ["WatchingClauses"]
 

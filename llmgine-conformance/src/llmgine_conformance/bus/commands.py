@@ -11,13 +11,13 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from llmgine_conformance.bus.actors import Gate, Recorder, answer, beside, fail
+from llmgine_conformance.bus.kit import BusClauses, Make
+from llmgine_conformance.bus.messages import Ask, AskMore, AskPolitely, Count, Said, Wrapped
+from llmgine_conformance.clause import clause
 from llmgine_core.contracts import Outcome
 from llmgine_core.errors import DuplicateHandlerError, HandlerNotFoundError
 from llmgine_core.events import CommandResultEvent, CommandStartedEvent
-from llmgine_core.testing.conformance.bus.actors import Gate, Recorder, answer, beside, fail
-from llmgine_core.testing.conformance.bus.kit import BusClauses, Make
-from llmgine_core.testing.conformance.bus.messages import Ask, AskMore, AskPolitely, Count, Said, Wrapped
-from llmgine_core.testing.conformance.clause import clause
 
 __all__ = ["CommandClauses"]
 

@@ -8,6 +8,10 @@ from typing import Any
 import anyio.lowlevel
 import pytest
 
+from llmgine_conformance.bus.actors import Gate, Recorder, answer, fail
+from llmgine_conformance.bus.kit import BusClauses, Make
+from llmgine_conformance.bus.messages import Ask, Noted, Said
+from llmgine_conformance.clause import clause
 from llmgine_core.contracts import Event, Outcome, Retry
 from llmgine_core.events import (
     EventHandlerFailedEvent,
@@ -15,10 +19,6 @@ from llmgine_core.events import (
     EventHandlerStartEvent,
     SessionStartEvent,
 )
-from llmgine_core.testing.conformance.bus.actors import Gate, Recorder, answer, fail
-from llmgine_core.testing.conformance.bus.kit import BusClauses, Make
-from llmgine_core.testing.conformance.bus.messages import Ask, Noted, Said
-from llmgine_core.testing.conformance.clause import clause
 
 __all__ = ["FailureClauses"]
 

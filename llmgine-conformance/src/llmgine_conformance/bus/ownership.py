@@ -8,13 +8,13 @@ from collections.abc import AsyncGenerator
 import anyio
 import pytest
 
+from llmgine_conformance.bus.actors import Gate, Recorder, answer, beside, settle
+from llmgine_conformance.bus.kit import BusClauses, Make
+from llmgine_conformance.bus.messages import Ask, Count, Noted, Said
+from llmgine_conformance.clause import clause
 from llmgine_core.abc import MessageBus
 from llmgine_core.errors import SessionClosedError
 from llmgine_core.events import SessionEndEvent
-from llmgine_core.testing.conformance.bus.actors import Gate, Recorder, answer, beside, settle
-from llmgine_core.testing.conformance.bus.kit import BusClauses, Make
-from llmgine_core.testing.conformance.bus.messages import Ask, Count, Noted, Said
-from llmgine_core.testing.conformance.clause import clause
 
 __all__ = ["OwnershipClauses"]
 

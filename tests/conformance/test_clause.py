@@ -6,9 +6,9 @@ from typing import Any
 import anyio
 import pytest
 
+from llmgine_conformance import Conformance, clause
 from llmgine_core import MessageBus, testing
 from llmgine_core.testing import BusCapabilities, Clause, MessageBusConformance
-from llmgine_core.testing.conformance import Conformance, clause
 
 pytest_plugins = ["pytester"]
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import anyio
 import pytest
 
+from llmgine_conformance.bus.actors import Gate, Recorder, answer, settle
+from llmgine_conformance.bus.kit import BusClauses, Make
+from llmgine_conformance.bus.messages import Ask, Count, Noted, Said
+from llmgine_conformance.clause import clause
 from llmgine_core.contracts import Outcome
 from llmgine_core.errors import (
     DuplicateHandlerError,
@@ -12,10 +16,6 @@ from llmgine_core.errors import (
     SessionClosedError,
 )
 from llmgine_core.events import SessionEndEvent, SessionStartEvent
-from llmgine_core.testing.conformance.bus.actors import Gate, Recorder, answer, settle
-from llmgine_core.testing.conformance.bus.kit import BusClauses, Make
-from llmgine_core.testing.conformance.bus.messages import Ask, Count, Noted, Said
-from llmgine_core.testing.conformance.clause import clause
 
 __all__ = ["SessionClauses"]
 

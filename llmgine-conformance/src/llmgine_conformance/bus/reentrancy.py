@@ -6,12 +6,12 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from llmgine_conformance.bus.actors import Gate, Recorder, answer, beside, settle
+from llmgine_conformance.bus.kit import BusClauses, Make
+from llmgine_conformance.bus.messages import Ask, AskMore, Noted, Said
+from llmgine_conformance.clause import clause
 from llmgine_core.contracts import Event
 from llmgine_core.errors import QueueFullError, SessionClosedError
-from llmgine_core.testing.conformance.bus.actors import Gate, Recorder, answer, beside, settle
-from llmgine_core.testing.conformance.bus.kit import BusClauses, Make
-from llmgine_core.testing.conformance.bus.messages import Ask, AskMore, Noted, Said
-from llmgine_core.testing.conformance.clause import clause
 
 __all__ = ["ReentrancyClauses"]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import anyio
 
+from llmgine_conformance.bus.messages import Ask, AskMore, Count
 from llmgine_core.contracts import Message
-from llmgine_core.testing.conformance.bus.messages import Ask, AskMore, Count
 
 __all__ = ["Gate", "Recorder", "answer", "beside", "fail", "numbers", "settle", "until"]
 

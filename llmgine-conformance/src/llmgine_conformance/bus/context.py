@@ -10,12 +10,12 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from llmgine_conformance.bus.actors import Gate, Recorder, answer
+from llmgine_conformance.bus.kit import BusClauses, Make
+from llmgine_conformance.bus.messages import Ask, Count, Noted, Said
+from llmgine_conformance.clause import clause
 from llmgine_core.abc import Middleware
 from llmgine_core.contracts import Message, Retry
-from llmgine_core.testing.conformance.bus.actors import Gate, Recorder, answer
-from llmgine_core.testing.conformance.bus.kit import BusClauses, Make
-from llmgine_core.testing.conformance.bus.messages import Ask, Count, Noted, Said
-from llmgine_core.testing.conformance.clause import clause
 
 __all__ = ["ContextClauses"]
 

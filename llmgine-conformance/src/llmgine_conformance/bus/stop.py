@@ -11,14 +11,14 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
+from llmgine_conformance.bus.actors import Gate, Recorder, answer, beside, settle
+from llmgine_conformance.bus.kit import BusClauses, Make, check_books
+from llmgine_conformance.bus.messages import Ask, Count, Noted, Said
+from llmgine_conformance.clause import clause
 from llmgine_core.abc import MessageBus
 from llmgine_core.contracts import Outcome, StopReport
 from llmgine_core.errors import BusClosedError
 from llmgine_core.events import SessionEndEvent
-from llmgine_core.testing.conformance.bus.actors import Gate, Recorder, answer, beside, settle
-from llmgine_core.testing.conformance.bus.kit import BusClauses, Make, check_books
-from llmgine_core.testing.conformance.bus.messages import Ask, Count, Noted, Said
-from llmgine_core.testing.conformance.clause import clause
 
 __all__ = ["StopClauses"]
 

@@ -7,14 +7,14 @@ from typing import Any
 import anyio
 import pytest
 
+from llmgine_conformance.bus.actors import Gate, Recorder, beside, settle
+from llmgine_conformance.bus.kit import BusClauses, Make, check_books
+from llmgine_conformance.bus.messages import Noted, Said
+from llmgine_conformance.clause import clause
 from llmgine_core.abc import MessageBus
 from llmgine_core.contracts import Event, Overflow
 from llmgine_core.errors import QueueFullError
 from llmgine_core.events import EventDroppedEvent
-from llmgine_core.testing.conformance.bus.actors import Gate, Recorder, beside, settle
-from llmgine_core.testing.conformance.bus.kit import BusClauses, Make, check_books
-from llmgine_core.testing.conformance.bus.messages import Noted, Said
-from llmgine_core.testing.conformance.clause import clause
 
 __all__ = ["BoundClauses"]
 

@@ -8,11 +8,11 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from llmgine_conformance.bus.actors import Gate, answer, numbers, settle
+from llmgine_conformance.bus.kit import BusClauses, Make
+from llmgine_conformance.bus.messages import Ask, Count
+from llmgine_conformance.clause import clause
 from llmgine_core.errors import HandlerNotFoundError
-from llmgine_core.testing.conformance.bus.actors import Gate, answer, numbers, settle
-from llmgine_core.testing.conformance.bus.kit import BusClauses, Make
-from llmgine_core.testing.conformance.bus.messages import Ask, Count
-from llmgine_core.testing.conformance.clause import clause
 
 __all__ = ["StreamClauses"]
 
