@@ -60,6 +60,20 @@ def test_a_missing_plugin_is_named_with_near_misses_and_the_package_to_install(
         load("otel")
 
 
+def test_a_name_that_another_kind_or_another_distribution_has_is_told_where_it_is(site: Site) -> None:
+    handler_site(site, GOOD, name="mine", distribution="d")
+    with pytest.raises(
+        PluginNotFoundError, match="cure: select it as observability, which is what is installed"
+    ) as caught:
+        find_entry("plugins", "mine")
+    assert caught.value.elsewhere == ("observability",)
+    with pytest.raises(PluginNotFoundError, match=r"^command 'mine' is not installed\n") as caught:
+        find_entry("commands", "mine")
+    assert caught.value.elsewhere == ()
+    with pytest.raises(PluginNotFoundError, match=r"did you mean 'mine@d'\?"):
+        find_entry("observability", "mine@e")
+
+
 def test_the_first_of_two_installations_of_a_distribution_counts(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -106,6 +106,14 @@ def test_sentences_leave_out_what_is_not_known() -> None:
             ],
         ),
         (
+            errors.PluginNotFoundError("model", "x", elsewhere=("bus", "plugins")),
+            [
+                "model 'x' is not installed",
+                "none of that name; installed: none",
+                "select it as bus or as plugins, which is what is installed of that name",
+            ],
+        ),
+        (
             errors.PluginConflictError("model", "x", ("one", "two"), ("model x of one", "model x of two")),
             [
                 "model 'x' is offered by one and two",

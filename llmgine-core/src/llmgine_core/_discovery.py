@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import metadata
 from itertools import accumulate
@@ -122,17 +122,37 @@ def find_entry(kind: str, use: str) -> PluginEntry:
     if ":" in use:
         return PluginEntry(kind, use, use)
     name, _, distribution = use.partition("@")
-    offered = installed(kind)
-    noun = KINDS[kind].noun if kind in KINDS else "command"
-    matches = [e for e in offered if e.name == name and normalized(distribution) in ("", normalized(e.distribution))]
+    named = [entry for entry in installed(kind) if entry.name == name]
+    matches = [e for e in named if normalized(distribution) in ("", normalized(e.distribution))]
     if not matches:
-        names = tuple(sorted({e.name for e in offered}))
-        near = tuple(difflib.get_close_matches(name, names, n=2))
-        broken = tuple(map(str, unreadable()))
-        raise PluginNotFoundError(noun, use, names, near, _PACKAGES.get((kind, name)), unreadable=broken)
+        raise _not_found(kind, use, named)
     if len(matches) > 1:
-        raise PluginConflictError(noun, name, tuple(e.distribution for e in matches), tuple(map(str, matches)))
+        raise PluginConflictError(_noun(kind), name, tuple(e.distribution for e in matches), tuple(map(str, matches)))
     return matches[0]
+
+
+def _not_found(kind: str, use: str, of_others: Sequence[PluginEntry]) -> PluginNotFoundError:
+    """What to say of a name; `of_others` has it, but is of other distributions than the one asked for."""
+    name = use.partition("@")[0]
+    names = tuple(sorted({entry.name for entry in installed(kind)}))
+    others = tuple(f"{name}@{entry.distribution}" for entry in of_others)
+    return PluginNotFoundError(
+        _noun(kind),
+        use,
+        names,
+        others or tuple(difflib.get_close_matches(name, names, n=2)),
+        _PACKAGES.get((kind, name)),
+        unreadable=tuple(map(str, unreadable())),
+        elsewhere=tuple(k for k in _kinds_of(name) if k != kind and kind in KINDS),
+    )
+
+
+def _kinds_of(name: str) -> tuple[str, ...]:
+    return tuple(kind for kind in KINDS if any(entry.name == name for entry in installed(kind)))
+
+
+def _noun(kind: str) -> str:
+    return KINDS[kind].noun if kind in KINDS else "command"
 
 
 def unselected(config: Config) -> tuple[PluginEntry, ...]:

@@ -96,6 +96,7 @@ class PluginNotFoundError(PluginError):
         package: what to install.
         selected: whether the name was looked for among those selected, rather than among those installed.
         unreadable: distributions that might offer it, and whose metadata cannot be read.
+        elsewhere: other kinds of which there is a plugin of that name, as configuration calls them.
     """
 
     kind: str
@@ -105,6 +106,7 @@ class PluginNotFoundError(PluginError):
     package: str | None = None
     selected: bool = False
     unreadable: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         name, none = (f" {self.name!r}", "none of that name; ") if self.name else ("", "")
@@ -125,6 +127,8 @@ class PluginNotFoundError(PluginError):
     def _installing(self) -> str:
         if self.package:
             return f"install it with: pip install {self.package}"
+        if self.elsewhere:
+            return f"select it as {' or as '.join(self.elsewhere)}, which is what is installed of that name"
         return "install the distribution that offers it, or select what is installed"
 
 
