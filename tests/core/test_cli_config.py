@@ -36,6 +36,17 @@ def test_what_can_be_read_is_shown_before_all_faults(
     assert second == "llmgine config: llmgine.toml: content is true or false, not 5"
 
 
+def test_a_file_that_cannot_be_read_hides_nothing_of_the_other_sources(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("llmgine.toml").write_text("= [")
+    Path("pyproject.toml").write_text("[tool.llmgine]\ncontent = true\n")
+    assert main(["config", "show"]) == 1
+    out, err = capsys.readouterr()
+    assert ["content", "true", "pyproject.toml:", "tool.llmgine.content"] in [line.split() for line in out.splitlines()]
+    assert err.startswith("llmgine config: llmgine.toml: cannot be read: ")
+
+
 def test_notes_are_no_faults(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLMGINE_OBSERVABILITY__OTEL__ENDPOINT", "http://localhost")
     assert main(["config", "show"]) == 0

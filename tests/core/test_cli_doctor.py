@@ -143,7 +143,7 @@ def has_ended(pid: int) -> bool:
     [
         ("__llmgine_api__ = 99", "", "register", "API version 99"),
         ("x = 1", "", "register", "plugin: plugins 'mine'"),
-        (FIT, ", size = 1", "settings", "takes no settings"),
+        (FIT, ", size = 1", "settings", "unknown setting 'size'"),
         (SETTINGS, ", password = 'p', sise = 1", "settings", "'sise'"),
         (FIT.replace("return []", "1 / 0"), "", "build", "ZeroDivisionError"),
         (FIT.replace("return []", "import os; os._exit(1)"), "", "build", "ended the process, with exit code 1"),
@@ -221,10 +221,24 @@ def test_a_configuration_that_cannot_be_read_at_all_is_told(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("torn")
 
-    monkeypatch.setattr("llmgine_core.cli._choice.read_config", broken)
+    monkeypatch.setattr("llmgine_core.cli._choice.survey_config", broken)
     code, found = examined(capsys)
     assert (code, found["plugins"]) == (1, [])
     assert found["faults"] == ["the configuration cannot be read: RuntimeError: torn"]
+
+
+def test_nothing_is_imported_while_a_fault_may_hide_that_it_is_denied(
+    site: Site, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    trace = tmp_path / "imported"
+    select(site, f"open({str(trace)!r}, 'w')")
+    with Path("llmgine.toml").open("a") as file:
+        file.write('\ndney = ["d-mine"]\n')
+    assert main(["doctor", "--probe"]) == 1
+    out = capsys.readouterr().out
+    assert out.count("not imported, since a fault of the configuration may hide that it is denied") == 2
+    assert out.splitlines()[-1] == "0 of 2 plugins are fit; faults of the configuration: 1"
+    assert not trace.exists()
 
 
 def test_another_file_is_examined_on_demand(site: Site, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,8 @@ import attrs
 from llmgine_core._discovery import PluginEntry, installed, normalized
 from llmgine_core._permission import check_allowed
 from llmgine_core.cli._output import complain
-from llmgine_core.config import Config, Selection, Value, read_config
+from llmgine_core.config import Config, Selection, Value
+from llmgine_core.config._load import survey_config
 from llmgine_core.errors import PluginLoadError
 
 __all__ = ["Choice", "complain_of_faults", "origin", "read_choice", "rivals", "shown_selection"]
@@ -20,10 +21,12 @@ class Choice:
     Attributes:
         config: the configuration; None if not even a bus can be made out.
         faults: what is wrong with it.
+        is_safe: whether what is selected may be imported: no fault may hide that some of it is denied.
     """
 
     config: Config | None
     faults: tuple[str, ...]
+    is_safe: bool = True
 
     def of_kind(self, kind: str) -> tuple[Selection, ...]:
         """What is selected of a kind."""
@@ -60,9 +63,10 @@ class Choice:
 def read_choice(file: str | None = None) -> Choice:
     """Read the configuration of this folder, whatever state it is in."""
     try:
-        return Choice(*read_config({}, file=file))
+        survey = survey_config({}, file=file)
     except Exception as error:  # who asks what is wrong must be answered, whatever that is
         return Choice(None, (f"the configuration cannot be read: {type(error).__name__}: {error}",))
+    return Choice(survey.config, survey.faults, survey.is_safe)
 
 
 def complain_of_faults(choice: Choice) -> None:

@@ -38,7 +38,9 @@ def examine_all(parsed: argparse.Namespace) -> int:
         if _is_absent(selection):
             written.line("none", "the default is not installed, which is no fault")
             continue
-        steps = list(_told(_steps_of_plugin(number, parsed), choice, written))
+        steps = list(_told(_steps_of_plugin(number, parsed), choice, written)) if choice.is_safe else []
+        if not steps:
+            written.line("none", "not imported, since a fault of the configuration may hide that it is denied")
         plugins.append(
             {"kind": selection.kind, "name": selection.name, "plugin": label, **_result(steps, PLUGIN_STEPS)}
         )

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import attrs
+
 from llmgine_core.config._environment import read_environment
 from llmgine_core.config._faults import Faults
 from llmgine_core.config._model import LISTS, SECONDS, Config, Value
@@ -16,7 +18,7 @@ from llmgine_core.config._sources import constructor, default_layers, file_layer
 from llmgine_core.config._statements import Leaf, Said, read_layer
 from llmgine_core.errors import ConfigError
 
-__all__ = ["load_config", "read_config"]
+__all__ = ["Survey", "load_config", "read_config", "survey_config"]
 
 
 def load_config(
@@ -60,6 +62,34 @@ def read_config(
     For those who go on to look for faults elsewhere, so that all can be told together. There is no configuration to go
     on with, but None, without a bus, and where a fault may hide which distributions must not be imported.
     """
+    survey = survey_config(given, defaults=defaults, file=file, discover=discover, environment=environment)
+    return (survey.config if survey.is_safe else None), survey.faults
+
+
+@attrs.frozen
+class Survey:
+    """What could be read of the configuration, for those who show it.
+
+    Attributes:
+        config: the configuration; None without a bus.
+        faults: every fault.
+        is_safe: whether plugins may be imported by it: no fault may hide that one of them is denied.
+    """
+
+    config: Config | None
+    faults: tuple[str, ...]
+    is_safe: bool
+
+
+def survey_config(
+    given: Mapping[str, Any],
+    *,
+    defaults: Mapping[str, Any] | None = None,
+    file: str | Path | Mapping[str, Any] | None = None,
+    discover: bool = True,
+    environment: Mapping[str, str] | None = None,
+) -> Survey:
+    """Read the configuration whatever is wrong with it; the arguments are those of `load_config`."""
     variables = os.environ if environment is None else environment
     faults = Faults()
     layers = [constructor(given), *file_layers(file, variables, faults, discover=discover)]
@@ -67,7 +97,8 @@ def read_config(
     said = [read_layer(layer, faults) for layer in layers]
     if discover:
         said.insert(1, read_environment(variables, faults))
-    return _assemble(said, variables, faults), tuple(faults)
+    config = _assemble(said, variables, faults)
+    return Survey(config, tuple(faults), is_safe=not faults.hides_denial)
 
 
 def _assemble(said: Sequence[Said], variables: Mapping[str, str], faults: Faults) -> Config | None:
@@ -79,7 +110,7 @@ def _assemble(said: Sequence[Said], variables: Mapping[str, str], faults: Faults
     unheard, notes = selector.unheard()
     if not is_doubtful:
         faults += unheard
-    if bus is None or faults.hides_denial:
+    if bus is None:
         return None
     return Config(
         bus=bus,
