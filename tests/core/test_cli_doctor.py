@@ -143,7 +143,7 @@ def has_ended(pid: int) -> bool:
     [
         ("__llmgine_api__ = 99", "", "register", "API version 99"),
         ("x = 1", "", "register", "plugin: plugins 'mine'"),
-        (FIT, ", size = 1", "settings", "takes no settings"),
+        (FIT, ", size = 1", "settings", "takes none"),
         (SETTINGS, ", password = 'p', sise = 1", "settings", "'sise'"),
         (FIT.replace("return []", "1 / 0"), "", "build", "ZeroDivisionError"),
         (FIT.replace("return []", "import os; os._exit(1)"), "", "build", "ended the process, with exit code 1"),
