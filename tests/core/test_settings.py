@@ -170,3 +170,17 @@ def test_a_secret_in_a_validators_text_is_hidden_and_so_is_its_cause() -> None:
 
 def test_a_number_may_come_from_a_reference() -> None:
     assert read({"capacity": "${env:size}"}, size="17").capacity == 17
+
+
+@attrs.frozen
+class Login:
+    password: str
+    token: list[str] = attrs.field(factory=list[str])
+
+
+def test_a_value_below_a_key_that_calls_it_a_secret_is_masked() -> None:
+    with pytest.raises(ConfigError) as caught:
+        read({"password": 31337, "token": [31338]}, wanted=Login)
+    assert "31337" not in str(caught.value)
+    assert "31338" not in str(caught.value)
+    assert "bus.password: a text is wanted, not '********'" in str(caught.value)

@@ -10,7 +10,7 @@ from typing import Any, cast
 import attrs
 
 from llmgine_core._settings._types import fields_of, is_enumeration, noun
-from llmgine_core.config import Selection
+from llmgine_core.config import Selection, mask
 
 __all__ = ["Fault", "faults_in", "tell", "unknown"]
 
@@ -63,7 +63,14 @@ def tell(selection: Selection, fault: Fault) -> Iterator[str]:
     elif isinstance(error, ValueError) and not is_enumeration(fault.wanted):
         yield _told(selection, (*path, *_field_of(error, fault.wanted)), _text_of(error))
     else:
-        yield _told(selection, path, f"{noun(fault.wanted)} is wanted, not {value!r}")
+        yield _told(selection, path, f"{noun(fault.wanted)} is wanted, not {_shown(path, value)}")
+
+
+def _shown(path: tuple[str, ...], value: Any) -> str:
+    """The value, masked if it stands below a key that speaks of a secret."""
+    for key in reversed(path):
+        value = mask(key, value)
+    return repr(value)
 
 
 def _told(selection: Selection, path: tuple[str, ...], text: str) -> str:

@@ -62,4 +62,4 @@ def _split(text: str) -> list[str]:
 
 def _part(whole: Text, text: str) -> Text:
     """A part of a text, as secret as the whole."""
-    return Secret(text, whole.reference) if isinstance(whole, Secret) else Text(text)
+    return Secret(text, whole.reference, whole.parts) if isinstance(whole, Secret) else Text(text)
