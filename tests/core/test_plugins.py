@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from types import SimpleNamespace
 from typing import Any
 
+import attrs
 import pytest
 
 from llmgine_core import ConfigError, PluginLoadError, PluginNotFoundError
@@ -161,7 +162,7 @@ class Torn(Exception):
         (ValueError(), "ValueError"),
         (SystemExit(3), "SystemExit: 3"),
         (GeneratorExit(), "GeneratorExit"),
-        (Torn(), "Torn: (what it says cannot be shown: ValueError)"),
+        (Torn(), "Torn: <its message cannot be read: ValueError>"),
     ],
 )
 def test_a_hook_that_raises_is_named_whatever_it_raises(error: BaseException, said: str) -> None:
@@ -224,3 +225,53 @@ def test_a_ready_object_must_be_what_its_kind_demands(kind: str) -> None:
     plugin = Plugin(Selection(kind=kind, name="mine"), None, object())
     with pytest.raises(PluginLoadError, match=r"it is 5\n  plugin: .* 'mine' \(a ready object\)\n  cure: it must be a"):
         plugin.checked(5)
+
+
+class Unready:
+    """Its attributes cannot be looked at before it is ready."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        raise self._error
+
+
+@pytest.mark.parametrize("error", [RuntimeError("not ready"), SystemExit(3)])
+def test_an_object_that_cannot_be_looked_at_is_one_error(error: BaseException) -> None:
+    plugin = Plugin(Selection(kind="bus", name="mine"), None, Unready(error))
+    with pytest.raises(PluginLoadError, match=r"looking for its hooks raised .*(not ready|3)\n"):
+        plugin.verify()
+    with pytest.raises(PluginLoadError, match=r"looking at what it offers raised .*(not ready|3)\n"):
+        plugin.checked(Unready(error))
+
+
+@attrs.frozen
+class Licensed:
+    """Settings that end the process."""
+
+    def __attrs_post_init__(self) -> None:
+        raise SystemExit("no licence")
+
+
+@attrs.frozen
+class Unresolved:
+    """Settings of a type that cannot be found."""
+
+    size: "Nowhere" = None  # type: ignore[name-defined] # noqa: F821 # pyright: ignore[reportUndefinedVariable]
+
+
+@pytest.mark.parametrize(
+    ("settings_class", "said"),
+    [(Licensed, "SystemExit: no licence"), (Unresolved, "NameError: name 'Nowhere' is not defined")],
+)
+def test_a_settings_class_that_is_broken_is_one_error(settings_class: type[Any], said: str) -> None:
+    module = SimpleNamespace(
+        llmgine_register_tools=impl.llmgine_register_tools(lambda: []),
+        llmgine_settings=impl.llmgine_settings(lambda: settings_class),
+    )
+    plugin = Plugin(Selection(kind="plugins", name="mine"), None, module)
+    plugin.verify()
+    with pytest.raises(PluginLoadError) as caught:
+        plugin.settings()
+    assert caught.value.what == f"reading its settings raised {said}"

@@ -83,6 +83,16 @@ async def test_a_part_that_does_not_start_in_time_is_named_on_three_lines_and_th
     assert log == ["+a", "+b", "-a"]
 
 
+async def test_a_part_that_fails_with_an_error_that_cannot_be_shown_is_named_all_the_same() -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    with pytest.raises(PluginLoadError, match="starting it raised Mute: <its message cannot be read: RuntimeError>"):
+        async with application(llm={"a": Part("a", [], enter=Mute())}):
+            raise AssertionError("never reached")
+
+
 async def test_a_lifespan_and_an_observability_handler_have_a_deadline_too() -> None:
     @asynccontextmanager
     async def hangs() -> AsyncGenerator[None]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import pluggy
@@ -52,13 +54,14 @@ class Plugin:
             PluginApiError: it was written for another version of the interface.
             PluginLoadError: its hooks are not what they should be, with every fault there is.
         """
-        api = offered_api(self.module)
-        if type(api) is int and api != API_VERSION:
-            raise PluginApiError(self.label, api, API_VERSION)
-        if faults := faults_of(self.module, KINDS[self.selection.kind]):
-            raise joined(faults, self.label)
-        self._host.register(self.module)
-        self._host.check_pending()
+        with self._refusing("looking for its hooks"):
+            api = offered_api(self.module)
+            if type(api) is int and api != API_VERSION:
+                raise PluginApiError(self.label, api, API_VERSION)
+            if faults := faults_of(self.module, KINDS[self.selection.kind]):
+                raise joined(faults, self.label)
+            self._host.register(self.module)
+            self._host.check_pending()
 
     def build(self, *, hook: str = "", **context: Any) -> Any:
         """Make the configured instance, by the factory hook of its kind unless another is named.
@@ -78,9 +81,11 @@ class Plugin:
 
         Raises:
             ConfigError: they do not fit it.
+            PluginLoadError: the class itself is broken.
         """
         if self._settings is None:
-            self._settings = self._read_settings()
+            with self._refusing("reading its settings"):
+                self._settings = self._read_settings()
         return self._settings
 
     def _read_settings(self) -> Any:
@@ -104,14 +109,8 @@ class Plugin:
         """
         if not self.implements(hook):
             return None
-        try:
-            with told_if_late(hook, self.label, self._start_timeout):
-                result = getattr(self._host.hook, hook)(**arguments)
-        except (PluginError, ConfigError, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # SystemExit too: a plugin must not end the host
-            what = f"{hook} raised {said(error)}"
-            raise self._refusal(Fault(what, cure_for(error))) from (error if self.hide(what) == what else None)
+        with self._refusing(hook), told_if_late(hook, self.label, self._start_timeout):
+            result = getattr(self._host.hook, hook)(**arguments)
         if not getattr(HookSpecs, hook).llmgine_spec["firstresult"]:
             result = result[0] if result else None  # one plugin, one implementation
         if fault := fault_of_hook(hook, result):
@@ -124,13 +123,26 @@ class Plugin:
         Raises:
             PluginLoadError: it is not.
         """
-        if fault := fault_of_product(self.selection.kind, result, hook):
+        with self._refusing("looking at what it offers"):
+            fault = fault_of_product(self.selection.kind, result, hook)
+        if fault:
             raise self._refusal(fault)
         return result
 
     def hide(self, text: str) -> str:
         """The text without the secrets that stand in the plugin's settings."""
         return hide(text, self.selection.settings)
+
+    @contextmanager
+    def _refusing(self, doing: str) -> Generator[None]:
+        """Name the plugin where its own code raises anything at all; SystemExit too, as it must not end the host."""
+        try:
+            yield
+        except (PluginError, ConfigError, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            what = f"{doing} raised {said(error)}"
+            raise self._refusal(Fault(what, cure_for(error))) from (error if self.hide(what) == what else None)
 
     def _refusal(self, fault: Fault) -> PluginLoadError:
         return joined([Fault(self.hide(fault.what), self.hide(fault.cure))], self.label)

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import anyio
 
+from llmgine_core._faults import said
 from llmgine_core._loop import EventLoop
 from llmgine_core.errors import LlmgineError, PluginLoadError, PluginTimeoutError
 
@@ -169,7 +170,7 @@ class _Step:
         """What to raise: an error of ours speaks for itself, any other is named with its plugin."""
         if isinstance(error, (LlmgineError, KeyboardInterrupt)):
             return error
-        what = f"{doing} it raised {type(error).__name__}: {error}"
+        what = f"{doing} it raised {said(error)}"
         shown, cure = self._hide(what), "mend what the message names, or select another plugin"
         failure = PluginLoadError(shown, self._label, cure)
         failure.__cause__ = error if shown == what else None  # which would be printed with its own message
