@@ -267,7 +267,7 @@ class Unresolved:
 )
 def test_a_settings_class_that_is_broken_is_one_error(settings_class: type[Any], said: str) -> None:
     module = SimpleNamespace(
-        llmgine_register_tools=impl.llmgine_register_tools(lambda: []),
+        llmgine_register_tools=impl.llmgine_register_tools(lambda: list[Any]()),
         llmgine_settings=impl.llmgine_settings(lambda: settings_class),
     )
     plugin = Plugin(Selection(kind="plugins", name="mine"), None, module)
