@@ -5,7 +5,6 @@
 
 import pytest
 
-from llmgine_core import _loading
 from tests.core.distributions import Site
 from tests.core.handler_plugins import handler_site, refusal
 
@@ -47,5 +46,5 @@ def test_a_distribution_with_broken_metadata_hurts_no_module_that_configuration_
 
 def test_without_allow_and_deny_nobody_asks_whose_a_module_is(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.install("sound", {"good_plugin": "raise AssertionError"}, {})
-    monkeypatch.setattr(_loading.metadata, "distributions", lambda: pytest.fail("the metadata was read again"))
+    monkeypatch.setattr("importlib.metadata.distributions", lambda: pytest.fail("the metadata was read again"))
     assert "importing it raised AssertionError" in refusal("good_plugin:thing").what

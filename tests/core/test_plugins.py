@@ -261,13 +261,17 @@ class Unresolved:
     size: "Nowhere" = None  # type: ignore[name-defined] # noqa: F821 # pyright: ignore[reportUndefinedVariable]
 
 
+def _no_tools() -> list[Callable[..., Any]]:
+    return []
+
+
 @pytest.mark.parametrize(
     ("settings_class", "said"),
     [(Licensed, "SystemExit: no licence"), (Unresolved, "NameError: name 'Nowhere' is not defined")],
 )
 def test_a_settings_class_that_is_broken_is_one_error(settings_class: type[Any], said: str) -> None:
     module = SimpleNamespace(
-        llmgine_register_tools=impl.llmgine_register_tools(lambda: list[Any]()),
+        llmgine_register_tools=impl.llmgine_register_tools(_no_tools),
         llmgine_settings=impl.llmgine_settings(lambda: settings_class),
     )
     plugin = Plugin(Selection(kind="plugins", name="mine"), None, module)
