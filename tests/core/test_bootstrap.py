@@ -328,6 +328,17 @@ async def test_several_applications_at_once_share_nothing() -> None:
         MessageBus.current()
 
 
+async def test_applications_may_be_left_in_any_order_and_the_one_that_runs_is_the_current_one() -> None:
+    one, two = make(name="one"), make(name="two")
+    await one.__aenter__()
+    running = await two.__aenter__()
+    await one.__aexit__(None, None, None)
+    assert MessageBus.current() is running.bus
+    await two.__aexit__(None, None, None)
+    with pytest.raises(LookupError):
+        MessageBus.current()
+
+
 async def test_an_unselected_plugin_that_is_broken_is_never_imported(site: Site) -> None:
     site.install("d", {"torn_plugin": "raise SystemExit(3)"}, {"llmgine.observability": {"torn": "torn_plugin"}})
     async with make() as app:

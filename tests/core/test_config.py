@@ -401,3 +401,49 @@ def test_where_a_fault_may_hide_what_is_denied_there_is_nothing_to_go_on_with(co
     config, found = read_config({}, environment={})
     assert found
     assert (config is None) == (content != "[tool]")
+
+
+# ── what only looks like nothing ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", ["llmgine.toml", "pyproject.toml"])
+def test_a_file_that_is_none_is_a_fault_and_not_passed_over(name: str) -> None:
+    Path(name).symlink_to("nowhere")
+    assert faults() == f"{name}: there is no such file"
+    Path(name).unlink()
+    Path(name).mkdir()
+    assert faults().startswith(f"{name}: cannot be read: ")
+
+
+@pytest.mark.parametrize("value", ["[" * 5000, "9" * 5000])
+def test_what_no_reader_of_toml_can_take_is_a_fault_like_any(value: str) -> None:
+    Path("llmgine.toml").write_text(f"x = {value}")
+    assert faults().startswith("llmgine.toml: cannot be read: ")
+    Path("llmgine.toml").unlink()
+    assert "LLMGINE_START_TIMEOUT is a number of seconds" in faults(env={"LLMGINE_START_TIMEOUT": value})
+
+
+@pytest.mark.parametrize("variable", ["LLMGINE_BUS__USE", "LLMGINE_LLM__FAST__AS"])
+def test_a_variable_that_should_name_something_names_it(variable: str) -> None:
+    assert faults(env={variable: " "}) == f"the environment: {variable} is no name; give one, or unset it"
+    assert faults(env={f"{variable}__X": "y"}) == f"the environment: {variable}__X is no name; give one, or unset it"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"llm": {"a-b": "x", "A_B": "y"}},
+        {"observability": [{"use": "x", "as": "a-b"}, {"use": "y", "as": "A_B"}]},
+    ],
+)
+def test_two_instances_that_variables_cannot_tell_apart_are_a_fault(given: dict[str, Any]) -> None:
+    assert "has two instances called 'a-b' and 'A_B', which variables cannot tell apart" in faults(file=given)
+
+
+def test_two_models_of_one_name_are_a_fault() -> None:
+    said = faults({"llm": {"a": {"use": "x", "as": "b"}, "b": "y"}})
+    assert said == "the constructor: llm has two instances called 'b'; name one with `as`"
+
+
+def test_a_key_that_is_no_text_is_unknown() -> None:
+    assert "unknown key '1'" in faults(file={1: 2})

@@ -50,6 +50,19 @@ def raising() -> dict[str, Any]:
     raise ValueError("ill")
 
 
+class Mute(Exception):
+    """Says nothing of itself."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+    __repr__ = __str__
+
+
+def mute() -> dict[str, Any]:
+    raise Mute
+
+
 def leaving() -> dict[str, Any]:
     raise SystemExit(3)
 
@@ -62,6 +75,14 @@ async def waiting() -> dict[str, Any]:
     ("check", "answer"),
     [
         (raising, {"ok": False, "error": "ValueError: ill"}),
+        (mute, {"ok": False, "error": "Mute: <its message cannot be read: RuntimeError>"}),
+        (
+            Mute,
+            {
+                "ok": False,
+                "error": "the check returned an object of tests.core.test_health.Mute, not a dict with the key 'ok'",
+            },
+        ),
         (leaving, {"ok": False, "error": "SystemExit: 3"}),
         (waiting, {"ok": False, "error": "the check is a coroutine function; it must be a plain one"}),
         (lambda: True, {"ok": False, "error": "the check returned True, not a dict with the key 'ok'"}),

@@ -53,6 +53,12 @@ def test_whatever_an_import_raises_is_one_error_the_second_time_as_the_first(
         assert "good_plugin" not in sys.modules
 
 
+def test_an_attribute_that_is_imported_late_fails_as_the_module_itself_does(site: Site) -> None:
+    site.install("late", {"late_plugin": "def __getattr__(name):\n    raise SystemExit(3)"}, {})
+    with pytest.raises(PluginLoadError, match="getting 'plugin' of late_plugin raised SystemExit: 3"):
+        import_target(PluginEntry("plugins", "late", "late_plugin:plugin"))
+
+
 def test_what_does_not_compile_is_named_with_its_file_and_line(site: Site) -> None:
     handler_site(site, "\ndef broken(:")
     error = refusal()

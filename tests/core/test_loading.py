@@ -32,3 +32,19 @@ def test_with_deny_or_allow_a_module_of_no_known_distribution_is_never_imported(
     assert "its distribution is unknown" in refusal("stray_plugin:thing", deny=["other"]).what
     assert "allow does not name its distribution" in refusal("stray_plugin:thing", allow=["other"]).what
     assert "importing it raised AssertionError" in refusal("stray_plugin:thing").what
+
+
+def test_a_distribution_with_broken_metadata_hurts_no_module_that_configuration_names(site: Site) -> None:
+    handler_site(site, "raise AssertionError", distribution="sound")
+    broken = site.folder / "broken-1.0.dist-info"
+    broken.mkdir()
+    (broken / "top_level.txt").write_bytes(b"\xff\xfe")
+    assert "importing it raised AssertionError" in refusal("good_plugin:thing").what
+    assert "importing it raised AssertionError" in refusal("good_plugin:thing", deny=["other"]).what
+    assert "deny names its distribution" in refusal("good_plugin:thing", deny=["sound"]).what
+
+
+def test_without_allow_and_deny_nobody_asks_whose_a_module_is(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.install("sound", {"good_plugin": "raise AssertionError"}, {})
+    monkeypatch.setattr("importlib.metadata.distributions", lambda: pytest.fail("the metadata was read again"))
+    assert "importing it raised AssertionError" in refusal("good_plugin:thing").what

@@ -161,7 +161,7 @@ class Torn(Exception):
         (ValueError(), "ValueError"),
         (SystemExit(3), "SystemExit: 3"),
         (GeneratorExit(), "GeneratorExit"),
-        (Torn(), "Torn: (what it says cannot be shown: ValueError)"),
+        (Torn(), "Torn: <its message cannot be read: ValueError>"),
     ],
 )
 def test_a_hook_that_raises_is_named_whatever_it_raises(error: BaseException, said: str) -> None:

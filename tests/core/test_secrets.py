@@ -8,6 +8,7 @@ import attrs
 import pytest
 
 from llmgine_core import ApplicationBootstrap, LlmgineError
+from llmgine_core.config import hide, load_config
 from llmgine_core.hookspecs import Build, impl
 from llmgine_core.testing import ScriptedModel
 from tests.core.distributions import Site
@@ -81,3 +82,53 @@ async def test_an_error_has_the_reference_in_the_place_of_the_secret(name: str, 
     printed = "".join(traceback.format_exception(caught.value))
     assert says in printed
     assert SECRET not in printed
+
+
+def settings(**given: Any) -> Any:
+    variables = {
+        "TOKEN": "t0ken",
+        "KEYS": "first1, second2",
+        "PEM": "-----\nline  one\\\n",
+        "EMPTY": "",
+        "ODD": "a.*b[",
+    }
+    return load_config({"bus": ("b", given)}, environment=variables).bus.settings
+
+
+@pytest.mark.parametrize(
+    ("given", "text", "shown"),
+    [
+        ("Bearer ${env:TOKEN}", "401 for t0ken", "401 for ${env:TOKEN}"),
+        ("Bearer ${env:TOKEN}", "sent Bearer t0ken", "sent Bearer ${env:TOKEN}"),
+        ("${env:KEYS}", "no key second2", "no key ${env:KEYS}"),
+        ("${env:PEM}", f"bad {settings(k='${env:PEM}')['k']!s}", "bad ${env:PEM}"),
+        ("${env:PEM}", "bad '-----\\nline  one\\\\\\n'", "bad '${env:PEM}'"),
+        ("${env:PEM}", "bad ----- line one\\, really", "bad ${env:PEM}, really"),
+        ("${env:EMPTY}", "nothing to hide", "nothing to hide"),
+        ("${env:ODD}", "it is a.*b[ and no axxb[", "it is ${env:ODD} and no axxb["),
+    ],
+)
+def test_a_secret_is_found_in_whatever_form_a_message_has_it(given: str, text: str, shown: str) -> None:
+    assert hide(text, settings(auth=given)) == shown
+
+
+def test_a_tuple_of_the_constructor_may_hold_references() -> None:
+    held = settings(tokens=("${env:TOKEN}", "x"))
+    assert held == {"tokens": ["t0ken", "x"]}
+    assert repr(held["tokens"][0]) == "'${env:TOKEN}'"
+
+
+def test_what_its_key_calls_a_secret_is_shown_by_no_repr_and_no_message() -> None:
+    config = load_config({"bus": ("b", {"api_key": SECRET, "tls": {"password": 12345}, "tokens": []})}, environment={})
+    assert SECRET not in repr(config)
+    assert "12345" not in repr(config)
+    assert hide(f"401 for {SECRET}", config.bus.settings) == "401 for ********"
+
+
+@pytest.mark.usefixtures("plugin")
+async def test_a_value_that_does_not_fit_is_not_shown_if_its_key_calls_it_a_secret() -> None:
+    write(f"[llm.start]\nuse = 'telling'\nkey = 'k'\npassword = '{SECRET}'\n")
+    with pytest.raises(LlmgineError) as unknown:
+        async with ApplicationBootstrap():
+            raise AssertionError("never reached")
+    assert SECRET not in "".join(traceback.format_exception(unknown.value))

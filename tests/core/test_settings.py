@@ -4,7 +4,7 @@ import datetime
 import enum
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Generic, Literal, NewType, TypeVar
 
 import attrs
 import pytest
@@ -201,3 +201,107 @@ def test_a_secret_in_a_validators_text_is_hidden_and_so_is_its_cause() -> None:
 
 def test_a_number_may_come_from_a_reference() -> None:
     assert read({"capacity": "${env:size}"}, size="17").capacity == 17
+
+
+@attrs.frozen
+class Login:
+    password: str
+    token: list[str] = attrs.field(factory=list[str])
+
+
+def test_a_value_below_a_key_that_calls_it_a_secret_is_masked() -> None:
+    with pytest.raises(ConfigError) as caught:
+        read({"password": 31337, "token": [31338]}, wanted=Login)
+    assert "31337" not in str(caught.value)
+    assert "31338" not in str(caught.value)
+    assert "bus.password: a text is wanted, not '********'" in str(caught.value)
+
+
+# ── types of all kinds ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Level(enum.Enum):
+    LOW = 1
+    HIGH = 2
+
+
+Count = NewType("Count", int)
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Box(Generic[T]):
+    content: T
+
+
+@attrs.frozen(kw_only=True)
+class Odd:
+    level: Level = Level.LOW
+    levels: frozenset[Level] = frozenset()
+    maybe: Level | None = None
+    count: Count = Count(0)
+    counts: dict[str, list[Count]] = attrs.field(factory=dict[str, list[Count]])
+    final: Final[int] = 1
+    noted: Annotated[int | None, "a note"] = None
+    both: tuple[int, str] = (0, "")
+    box: Box[int] = Box(0)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("LEVEL", "2", Level.HIGH),
+        ("LEVELS", "1,2", {Level.LOW, Level.HIGH}),
+        ("MAYBE", "2", Level.HIGH),
+        ("COUNT", "5", 5),
+        ("COUNTS__A", "1,2", {"a": [1, 2]}),
+        ("FINAL", "5", 5),
+        ("NOTED", "5", 5),
+        ("BOTH", "5,5", (5, "5")),
+        ("BOX__CONTENT", "5", Box(5)),
+    ],
+)
+def test_a_variable_is_read_whatever_the_type_of_its_setting_is_made_of(name: str, text: str, value: object) -> None:
+    assert getattr(read({}, Odd, **{name: text}), name.partition("__")[0].lower()) == value
+
+
+def test_the_items_of_a_variable_that_do_not_fit_are_told_with_what_it_says() -> None:
+    with pytest.raises(ConfigError, match=r"LLMGINE_BUS__LEVELS\.1: 1 or 2 is wanted, not '1,3'"):
+        read(wanted=Odd, LEVELS="1,3")
+
+
+@attrs.frozen(kw_only=True)
+class Renamed:
+    count: int = attrs.field(alias="number")
+    made: int = attrs.field(init=False, default=3)
+
+
+def test_a_setting_with_an_alias_is_told_by_the_name_that_configuration_uses() -> None:
+    with pytest.raises(ConfigError, match=r"the constructor: bus\.number: a whole number is wanted, not 'x'"):
+        read({"number": "x"}, wanted=Renamed)
+    with pytest.raises(ConfigError, match="number: it is missing"):
+        read({}, wanted=Renamed)
+
+
+def test_what_a_class_makes_itself_is_no_setting() -> None:
+    with pytest.raises(ConfigError, match=r"unknown setting 'made' \(bus 'demo' takes number\)"):
+        read({"number": 1, "made": 2}, wanted=Renamed)
+
+
+class SilentError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+@attrs.frozen
+class Picky:
+    error: str
+
+    def __attrs_post_init__(self) -> None:
+        raise {"type": TypeError("it is not so"), "silent": SilentError()}[self.error]
+
+
+@pytest.mark.parametrize(("error", "said"), [("type", "bus: it is not so"), ("silent", "bus: SilentError: ")])
+def test_what_a_class_itself_refuses_is_told_in_its_words_whatever_it_raises(error: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        read({"error": error}, wanted=Picky)

@@ -136,3 +136,8 @@ async def test_records_hold_content_unless_the_test_says_otherwise() -> None:
             await app.bus.publish(Noted("a secret"))
         said.append(recorder.of_type(Noted.type_name)[0].fields["text"])
     assert said == ["a secret", {"omitted": "content", "bytes": 8}]
+
+
+def test_a_timeout_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigError, match="start_timeout is a number of seconds above 0, not 0"):
+        application(start_timeout=0)

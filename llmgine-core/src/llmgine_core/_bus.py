@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextvars
-import logging
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from llmgine_core._engine import Engine
 from llmgine_core._session import BusSession
@@ -21,21 +20,22 @@ if TYPE_CHECKING:
 
 __all__ = ["MessageBus"]
 
-_logger = logging.getLogger("llmgine.bus")
-_current_bus: contextvars.ContextVar[MessageBus] = contextvars.ContextVar("llmgine_bus")
+
+_buses: contextvars.ContextVar[tuple[Any, ...]] = contextvars.ContextVar("llmgine_buses", default=())
 
 
 @contextmanager
 def as_current(bus: Any) -> Generator[None]:
-    """Make `MessageBus.current()` return this bus, in the caller's context and those copied from it."""
-    token = _current_bus.set(bus)
+    """Make `MessageBus.current()` return this bus, in the caller's context and those copied from it.
+
+    Several may be nested and left in any order: the one entered last that is not left yet is the current one.
+    """
+    _buses.set((*_buses.get(), bus))
     try:
         yield
     finally:
-        try:
-            _current_bus.reset(token)
-        except ValueError:  # left in another context than entered, where the variable was never set
-            _logger.debug("the application was left in another context than it was entered in")
+        # without a token, which only the context in which it was made would take back
+        _buses.set(tuple(each for each in _buses.get() if each is not bus))
 
 
 class MessageBus(Verbs):
@@ -84,10 +84,9 @@ class MessageBus(Verbs):
         Raises:
             LookupError: no application runs in this context.
         """
-        try:
-            return _current_bus.get()
-        except LookupError:
-            raise LookupError("no application runs here; enter an ApplicationBootstrap first") from None
+        if not (buses := _buses.get()):
+            raise LookupError("no application runs here; enter an ApplicationBootstrap first")
+        return cast("MessageBus", buses[-1])
 
     @property
     def transport(self) -> Transport:

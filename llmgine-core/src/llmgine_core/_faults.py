@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from llmgine_core.contracts.outcomes import exception_message
 from llmgine_core.errors import PluginLoadError
 
 __all__ = ["Fault", "cure_for", "joined", "nearest", "said", "shown"]
@@ -42,12 +43,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def said(error: BaseException) -> str:
     """An exception's class and message, on one line."""
-    name = type(error).__name__
-    try:
-        message = _place(error) if isinstance(error, SyntaxError) else str(error)
-    except Exception as another:  # its own __str__ is broken
-        message = f"(what it says cannot be shown: {type(another).__name__})"
-    return f"{name}: {_one_line(message)}".removesuffix(": ")
+    message = _place(error) if isinstance(error, SyntaxError) else exception_message(error)
+    return f"{type(error).__name__}: {_one_line(message)}".removesuffix(": ")
 
 
 def shown(value: Any) -> str:
@@ -87,7 +84,7 @@ def _near_name(error: BaseException) -> str:
 
 
 def _place(error: SyntaxError) -> str:
-    return f"{error.msg} ({error.filename}, line {error.lineno})" if error.filename else str(error)
+    return f"{error.msg} ({error.filename}, line {error.lineno})" if error.filename else exception_message(error)
 
 
 def _one_line(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any, cast
 import attrs
 
 from llmgine_core import abc
+from llmgine_core._faults import said, shown
 from llmgine_core.contracts import Health
 from llmgine_core.hookspecs import HealthCheck
 from llmgine_core.observability import ObservabilityEventHandler
@@ -56,15 +57,15 @@ class HealthChecks:
 def _answer(check: HealthCheck) -> dict[str, Any]:
     """What a check says, with `ok` in any case: one that fails is an answer, not a fault of who asks."""
     try:
-        said: object = check()
+        answer: object = check()
     except (Exception, SystemExit) as error:
-        return {"ok": False, "error": f"{type(error).__name__}: {error}"}
-    if inspect.iscoroutine(said):
-        said.close()
+        return {"ok": False, "error": said(error)}
+    if inspect.iscoroutine(answer):
+        answer.close()
         return {"ok": False, "error": "the check is a coroutine function; it must be a plain one"}
-    if not isinstance(said, Mapping):
-        return {"ok": False, "error": f"the check returned {said!r}, not a dict with the key 'ok'"}
-    told = cast("Mapping[str, Any]", said)
+    if not isinstance(answer, Mapping):
+        return {"ok": False, "error": f"the check returned {shown(answer)}, not a dict with the key 'ok'"}
+    told = cast("Mapping[str, Any]", answer)
     if "ok" not in told:
         return {**told, "ok": False, "error": "the check does not say whether it is 'ok'"}
     return dict(told)

@@ -9,6 +9,7 @@ from typing import Any
 from llmgine_core._discovery import PluginEntry
 from llmgine_core._faults import Fault, cure_for, joined, nearest, said
 from llmgine_core._watchdog import told_if_late
+from llmgine_core.errors import PluginLoadError
 
 __all__ = ["import_target"]
 
@@ -33,23 +34,18 @@ def import_target(entry: PluginEntry, *, seconds: float = 120.0) -> Any:
     if not match:
         fault = Fault(f"its target {entry.target!r} cannot be read", "write it as `module` or `module:attribute`")
         raise joined([fault], str(entry))
-    target = _import_module(entry, match["module"], seconds)
     path = match["module"]
-    for name in match["attribute"].split(".") if match["attribute"] else ():
-        with told_if_late("importing it", str(entry), seconds):
-            target, path = _attribute(entry, target, name, path), f"{path}.{name}"
-    return target
-
-
-def _import_module(entry: PluginEntry, module: str, seconds: float) -> Any:
     try:
         with told_if_late("importing it", str(entry), seconds):
-            return importlib.import_module(module)
-    except KeyboardInterrupt:
+            target: Any = importlib.import_module(path)
+            for name in match["attribute"].split(".") if match["attribute"] else ():
+                target, path = _attribute(entry, target, name, path), f"{path}.{name}"
+            return target
+    except (PluginLoadError, KeyboardInterrupt):
         raise
     except BaseException as error:  # SystemExit too: a plugin must not end the host
         missing = error.name if isinstance(error, ModuleNotFoundError) and error.name else ""
-        if f"{module}.".startswith(f"{missing}."):
+        if f"{match['module']}.".startswith(f"{missing}."):
             raise joined([_absent(entry, missing)], str(entry)) from error
         raise joined([Fault(f"importing it raised {said(error)}", cure_for(error))], str(entry)) from error
 

@@ -21,6 +21,8 @@ def check_allowed(entry: PluginEntry, config: Config) -> None:
     Raises:
         PluginLoadError: it is refused, or cannot be held against `deny`, since its distribution is unknown.
     """
+    if not config.deny and config.allow is None:
+        return
     names = [entry.distribution] if entry.distribution else _offering(entry.target)
     deny, allow = {normalized(d) for d in config.deny}, {normalized(d) for d in config.allow or ()}
     if deny and not names:
@@ -39,7 +41,18 @@ def _offering(target: str) -> list[str]:
     package = _package(target)
     # An editable installation does not list its modules; what its entries point at tells of them.
     by_entries = [entry.distribution for entry in installed() if _package(entry.target) == package]
-    return [*metadata.packages_distributions().get(package, []), *by_entries]
+    by_files = [_name_if_offering(package, distribution) for distribution in metadata.distributions()]
+    return [*filter(None, by_files), *by_entries]
+
+
+def _name_if_offering(package: str, distribution: metadata.Distribution) -> str:
+    """The distribution's name, if it has that package; one that is broken is not known to have any."""
+    try:
+        declared = (distribution.read_text("top_level.txt") or "").split()
+        offered = declared or [file.parts[0].partition(".")[0] for file in distribution.files or ()]
+        return distribution.name if package in offered else ""
+    except Exception:
+        return ""
 
 
 def _package(target: str) -> str:

@@ -153,7 +153,7 @@ class PluginTimeoutError(PluginError, TimeoutError):
     cure: str
 
     def __str__(self) -> str:
-        return f"{self.what}\n  plugin: {self.plugin}\n  cure: {self.cure}"
+        return _three_lines(self.what, self.plugin, self.cure)
 
 
 @attrs.define

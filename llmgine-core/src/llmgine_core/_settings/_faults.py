@@ -9,8 +9,9 @@ from typing import Any, cast
 
 import attrs
 
-from llmgine_core._settings._types import fields_of, is_enumeration, is_table, noun
-from llmgine_core.config import Selection
+from llmgine_core._settings._types import fields_of, is_enumeration, is_table, key_of, noun
+from llmgine_core.config import Selection, Text, mask
+from llmgine_core.contracts.outcomes import exception_message
 
 __all__ = ["Fault", "faults_in", "tell", "unknown"]
 
@@ -38,7 +39,7 @@ def faults_in(error: BaseException, wanted: Any, path: tuple[str, ...] = ()) -> 
 
     for note in getattr(error, "__notes__", ()):
         if isinstance(note, AttributeValidationNote):
-            path, wanted = (*path, note.name.lstrip("_")), note.type
+            path, wanted = (*path, key_of(wanted, note.name)), note.type
         elif isinstance(note, IterableValidationNote):
             path, wanted = (*path, str(note.index)), note.type
     if isinstance(error, BaseExceptionGroup):
@@ -55,7 +56,7 @@ def tell(selection: Selection, fault: Fault) -> Iterator[str]:
     error, path = fault.error, fault.path
     if isinstance(error, ForbiddenExtraKeysError):
         known = list(fields_of(error.cl))
-        yield from (unknown(selection, (*path, key), known) for key in sorted(error.extra_fields))
+        yield from (unknown(selection, (*path, key), known) for key in sorted(map(str, error.extra_fields)))
         return
     value = _value_at(selection.settings, path)
     if value is _ABSENT:
@@ -63,7 +64,14 @@ def tell(selection: Selection, fault: Fault) -> Iterator[str]:
     elif (isinstance(error, ValueError) and not is_enumeration(fault.wanted)) or _fits(value, fault.wanted):
         yield _told(selection, (*path, *_field_of(error, fault.wanted)), _text_of(error))
     else:
-        yield _told(selection, path, f"{noun(fault.wanted)} is wanted, not {value!r}")
+        yield _told(selection, path, f"{noun(fault.wanted)} is wanted, not {_shown(path, value)}")
+
+
+def _shown(path: tuple[str, ...], value: Any) -> str:
+    """The value, masked if it stands below a key that speaks of a secret."""
+    for key in reversed(path):
+        value = mask(key, value)
+    return repr(value)
 
 
 def _fits(value: Any, wanted: Any) -> bool:
@@ -90,6 +98,8 @@ def _value_at(settings: Any, path: tuple[str, ...]) -> Any:
             settings = cast("Mapping[str, Any]", settings)[step]
         elif isinstance(settings, list) and step.isdigit() and int(step) < len(cast("Sequence[Any]", settings)):
             settings = cast("Sequence[Any]", settings)[int(step)]
+        elif isinstance(settings, Text):
+            return settings  # of a variable, whose parts are no values of their own
         else:
             return _ABSENT
     return settings
@@ -106,4 +116,4 @@ def _field_of(error: BaseException, settings_class: Any) -> tuple[str, ...]:
 def _text_of(error: BaseException) -> str:
     said = error.args[0] if error.args and isinstance(error.args[0], str) else ""
     speaks_for_itself = said and isinstance(error, (ValueError, TypeError))
-    return " ".join((said if speaks_for_itself else f"{type(error).__name__}: {error}").split())
+    return " ".join((said if speaks_for_itself else f"{type(error).__name__}: {exception_message(error)}").split())

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, cast, get_args, get_origin
+from typing import Any, cast
 
-from llmgine_core._settings._types import choices, fields_of, inner, is_several, is_table, is_text
+from llmgine_core._settings._types import choices, fields_of, inner, is_several, is_table, is_text, named
 from llmgine_core.config import Secret, Text, parse
 
 __all__ = ["readable"]
@@ -25,7 +25,7 @@ def readable(value: Any, wanted: Any) -> Any:
         table = cast("Mapping[str, Any]", value)
         return {key: readable(each, fields.get(key, inner(wanted))) for key, each in table.items()}
     if isinstance(value, list):
-        return [readable(each, inner(wanted)) for each in cast("Sequence[Any]", value)]
+        return [readable(each, inner(wanted, i)) for i, each in enumerate(cast("Sequence[Any]", value))]
     return value
 
 
@@ -35,25 +35,28 @@ def _takes(wanted: Any, value: Any) -> bool:
 
 
 def _read_text(text: Text, wanted: Any) -> Any:
-    options = choices(wanted)
-    if str in options and len({*options} - {type(None)}) == 1:
+    wanted_types = choices(wanted)
+    if str in wanted_types and len({*wanted_types} - {type(None)}) == 1:
         return text
-    for choice in options:
-        if get_origin(choice) is Literal and text in (named := {str(option): option for option in get_args(choice)}):
-            return named[text]
+    for choice in wanted_types:
+        if text in (options := named(choice)):
+            return options[text]
         if choice is type(None) and not text:
             return None
         if is_several(choice):
             return _read_list(text, choice)
     value = parse(text)
-    is_value = not isinstance(value, str) and not all(map(is_text, options))
+    is_value = not isinstance(value, str) and not all(map(is_text, wanted_types))
     return value if is_value else text
 
 
 def _read_list(text: Text, wanted: Any) -> list[Any]:
     value = parse(text)
     items: Sequence[Any] = cast("Sequence[Any]", value) if isinstance(value, list) else _split(text)
-    return [_read_text(_part(text, each), inner(wanted)) if isinstance(each, str) else each for each in items]
+    return [
+        _read_text(_part(text, each), inner(wanted, position)) if isinstance(each, str) else each
+        for position, each in enumerate(items)
+    ]
 
 
 def _split(text: str) -> list[str]:
@@ -62,4 +65,4 @@ def _split(text: str) -> list[str]:
 
 def _part(whole: Text, text: str) -> Text:
     """A part of a text, as secret as the whole."""
-    return Secret(text, whole.reference) if isinstance(whole, Secret) else Text(text)
+    return Secret(text, whole.reference, whole.parts) if isinstance(whole, Secret) else Text(text)

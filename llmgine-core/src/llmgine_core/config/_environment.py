@@ -43,7 +43,7 @@ def read_environment(variables: Mapping[str, str], faults: Faults) -> Said:
             else:
                 _read_flat(said, key, value, f"{SOURCE}: {variable}", faults)
     for (key, name), (variable, tree) in trees.items():
-        use, called = _named(tree.pop("use", None)), _named(tree.pop("as", None))
+        use, called = (_named(tree.pop(word, None), f"{SOURCE}: {variable}", faults) for word in ("use", "as"))
         statement = Statement(name=called or name, use=use, settings=tree, where=f"{SOURCE}: {variable}")
         said.statements.setdefault(key, []).append(statement)
     return said
@@ -58,8 +58,13 @@ def _known() -> list[str]:
     return [FILE_VARIABLE, *(f"{PREFIX}{key.upper()}" for key in KEYS)]
 
 
-def _named(leaf: Tree | Leaf | None) -> str:
-    return str(leaf.value) if isinstance(leaf, Leaf) else ""
+def _named(said: Tree | Leaf | None, variable: str, faults: Faults) -> str:
+    """The name that `…__USE` or `…__AS` says."""
+    if isinstance(said, Leaf) and (name := str(said.value).strip()):
+        return name
+    if said is not None:
+        faults.append(f"{said.where if isinstance(said, Leaf) else variable} is no name; give one, or unset it")
+    return ""
 
 
 def _plant(tree: Tree, path: list[str], leaf: Leaf, faults: Faults) -> None:
@@ -99,7 +104,7 @@ def parse(text: str) -> Any:
     """What the text says, as TOML writes a value; the text itself where it is none."""
     try:
         document = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # also a number, or a depth, beyond all limits
         return text
     # `12#3` is a text, not 12 with a comment; two lines are no value
     is_value = len(document) == 1 and ("#" not in text or not isinstance(document["value"], (bool, int, float)))

@@ -7,6 +7,8 @@ from typing import Any
 
 import attrs
 
+from llmgine_core.config._text import mask
+
 __all__ = ["DEFAULT", "KEYS", "LISTS", "MANY", "ONE", "SECONDS", "Config", "Selection", "Value"]
 
 ONE = ("bus", "context_store", "tool_manager")
@@ -15,6 +17,10 @@ LISTS = ("allow", "deny")
 SECONDS = ("start_timeout", "stop_timeout")
 KEYS = (*ONE, "llm", *MANY, *LISTS, "content", *SECONDS)
 DEFAULT = "default"
+
+
+def _masked(settings: Mapping[str, Any]) -> str:
+    return repr(mask("", settings))
 
 
 @attrs.frozen(kw_only=True)
@@ -34,7 +40,7 @@ class Selection:
     kind: str
     name: str
     use: str = ""
-    settings: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    settings: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=_masked)
     instance: Any = None
     source: str = DEFAULT
     origins: Mapping[tuple[str, ...], str] = attrs.field(factory=dict[tuple[str, ...], str], eq=False)
@@ -45,7 +51,7 @@ class Selection:
             if path[:length] in self.origins:
                 rest = "".join(f".{part}" for part in path[length:])
                 return f"{self.origins[path[:length]]}{rest}"
-        return ".".join((f"{self.source}: {self.kind}", *path))
+        return ".".join((f"{self.source}: {self.kind}", *map(str, path)))
 
 
 @attrs.frozen(kw_only=True)

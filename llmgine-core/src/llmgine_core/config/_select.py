@@ -61,6 +61,9 @@ class Selector:
     def models(self) -> dict[str, Selection]:
         """The models, by name."""
         by_name: dict[str, list[_Stated]] = {}
+        for said in self._layers:
+            if said.source != ENVIRONMENT:
+                self._refuse_likeness("llm", said.source, [s.called for s in said.statements.get("llm", ())])
         for each in self._stated("llm"):
             by_name.setdefault(same_name(each.statement.called), []).append(each)
         found: dict[str, Selection] = {}
@@ -79,10 +82,7 @@ class Selector:
         source = next((said.source for said in listing), "")
         chosen = [s for s in stated if s.source == source and s.statement.selects]
         names = [s.statement.called for s in chosen]
-        self._faults += [
-            f"{source}: {kind} has two instances called {name!r}; name one with `as`"
-            for name in sorted({n for n in names if names.count(n) > 1})
-        ]
+        self._refuse_likeness(kind, source, names)
         if chosen:
             others = [s for s in stated if s.statement.selects and s.source != source]
             self._note(kind, names, chosen[0], [chosen[0], *{s.source: s for s in others}.values()], of_list=True)
@@ -119,6 +119,16 @@ class Selector:
         said = [(layer, s) for layer in self._layers for s in layer.statements.get(kind, ())]
         is_selected = any(s.selects for layer, s in said if not layer.fallback)
         return [_Stated(s, layer.source) for layer, s in said if not (layer.fallback and is_selected)]
+
+    def _refuse_likeness(self, kind: str, source: str, names: Sequence[str]) -> None:
+        """Refuse two instances of one source that a variable could not tell apart."""
+        by_spelling: dict[str, list[str]] = {}
+        for name in names:
+            by_spelling.setdefault(same_name(name), []).append(name)
+        for alike in sorted(each for each in by_spelling.values() if len(each) > 1):
+            called = " and ".join(map(repr, dict.fromkeys(alike)))
+            why = "" if len({*alike}) == 1 else ", which variables cannot tell apart"
+            self._faults.append(f"{source}: {kind} has two instances called {called}{why}; name one with `as`")
 
     def _winner(self, stated: Sequence[_Stated]) -> _Stated | None:
         winner = next((s for s in stated if s.statement.selects), None)

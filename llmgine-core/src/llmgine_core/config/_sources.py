@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from os.path import lexists
 from pathlib import Path
 from typing import Any, cast
 
@@ -49,9 +50,9 @@ def file_layers(
     elif file is not None or named:
         path = Path(file or named)
         layers.append(Layer(source=str(path), values=_read_toml(path, faults)))
-    elif discover and Path(_FILE).is_file():
+    elif discover and lexists(_FILE):
         layers.append(Layer(source=_FILE, values=_read_toml(Path(_FILE), faults)))
-    if discover and Path(_PROJECT_FILE).is_file():
+    if discover and lexists(_PROJECT_FILE):
         layers.append(Layer(source=_PROJECT_FILE, values=_project_table(faults), prefix="tool.llmgine."))
     return layers
 
@@ -72,6 +73,6 @@ def _read_toml(path: Path, faults: Faults) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         faults.add_hiding(f"{path}: there is no such file")
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, no TOML, a number beyond all limits
         faults.add_hiding(f"{path}: cannot be read: {error}")
     return {}

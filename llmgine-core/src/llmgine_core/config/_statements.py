@@ -106,7 +106,7 @@ def read_layer(layer: Layer, faults: Faults) -> Said:
     for key, value in layer.values.items():
         if key not in KEYS:
             inside = f" [{layer.prefix.rstrip('.')}]" if layer.prefix else ""
-            faults.add_unknown_key(f"{layer.source}{inside}", key, KEYS)
+            faults.add_unknown_key(f"{layer.source}{inside}", str(key), KEYS)
         elif key in ONE:
             said.statements[key] = reader.one(key, value)
         elif key == "llm":

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, cast
 
-import attrs
-
 from llmgine_core import _builtin
 from llmgine_core._building import GivenPlugin
 from llmgine_core.bootstrap import ApplicationBootstrap
@@ -76,7 +74,7 @@ def application(
         What `async with` starts and stops.
 
     Raises:
-        ConfigError: something given is no plugin of any form.
+        ConfigError: something given is no plugin of any form, or a timeout is not above 0.
     """
     given = {
         "bus": plugin(_builtin, "memory") if bus is None else _wrapped(bus),
@@ -86,9 +84,10 @@ def application(
         "observability": [_wrapped(each) for each in observability],
         "plugins": [_wrapped(each) for each in plugins],
         "content": content,
+        "start_timeout": start_timeout,
+        "stop_timeout": stop_timeout,
     }
     config = load_config(given, discover=False)
-    config = attrs.evolve(config, start_timeout=start_timeout, stop_timeout=stop_timeout)
     return ApplicationBootstrap(name, tools=tools, handlers=handlers, state=state, config=config, discover=False)
 
 
