@@ -401,3 +401,10 @@ def test_where_a_fault_may_hide_what_is_denied_there_is_nothing_to_go_on_with(co
     config, found = read_config({}, environment={})
     assert found
     assert (config is None) == (content != "[tool]")
+
+
+def test_the_repr_of_a_configuration_shows_no_secret_that_is_written_into_it() -> None:
+    given = {"use": "demo", "api_key": "hunter2", "pools": [{"password": "hunter2"}], "url": "nats://u:hunter2@h"}
+    config = load_config({"bus": given}, environment={})
+    assert config.bus.settings["pools"] == [{"password": "hunter2"}]
+    assert "hunter2" not in repr(config)

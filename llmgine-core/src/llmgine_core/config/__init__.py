@@ -8,6 +8,18 @@ together from every source that speaks of it, each from the strongest that gives
 from llmgine_core.config._environment import parse
 from llmgine_core.config._load import load_config, read_config
 from llmgine_core.config._model import Config, Selection, Value
-from llmgine_core.config._text import Secret, Text, hide
+from llmgine_core.config._text import Hidden, Secret, Text, hide, mask
 
-__all__ = ["Config", "Secret", "Selection", "Text", "Value", "hide", "load_config", "parse", "read_config"]
+__all__ = [
+    "Config",
+    "Hidden",
+    "Secret",
+    "Selection",
+    "Text",
+    "Value",
+    "hide",
+    "load_config",
+    "mask",
+    "parse",
+    "read_config",
+]

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self, cast
 
-__all__ = ["Secret", "Text", "hide", "mask", "resolve"]
+__all__ = ["Hidden", "Secret", "Text", "conceal", "hide", "mask", "resolve"]
 
 _REFERENCE = re.compile(r"(\$?)\$\{env:([^}]*)\}")
-_SECRET_KEY = re.compile(r"(?:^|_)(?:password|passwd|secret|token|credentials?|authorization|api_?key|\w+_key)$")
+_SECRET_KEY = re.compile(r"(?:^|_)(?:passwords?|passwd|secrets?|token|credentials?|authorization|api_?keys?|\w+_key)$")
 _URL_PASSWORD = re.compile(r"(://[^/:@\s]*:)[^/@\s]+(?=@)")
 _MASK = "********"
 
@@ -23,15 +23,15 @@ class Text(str):
     __slots__ = ()
 
 
-class Secret(Text):
-    """A text with `${env:NAME}` in it: it is the variable's value, but its `repr` shows the reference alone."""
+class Hidden(str):
+    """A text that its `repr` does not show: a secret that was written into the configuration itself."""
 
     __slots__ = ("reference",)
 
     reference: str
 
     def __new__(cls, value: str, reference: str) -> Self:
-        """Make one of the value and the text that referred to it."""
+        """Make one of the value and what is shown in its place."""
         made = super().__new__(cls, value)
         made.reference = reference
         return made
@@ -41,6 +41,12 @@ class Secret(Text):
 
     def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
         return type(self), (str.__str__(self), self.reference)
+
+
+class Secret(Hidden, Text):
+    """A hidden text of a variable: one with `${env:NAME}` in it, or a variable for a setting that is secret."""
+
+    __slots__ = ()
 
 
 def resolve(value: Any, environment: Mapping[str, str], missing: Callable[[str], None]) -> Any:
@@ -75,8 +81,8 @@ def _resolve_text(text: str, environment: Mapping[str, str], missing: Callable[[
     return Secret(resolved, text) if names else resolved
 
 
-def _secrets(value: Any) -> Iterator[Secret]:
-    if isinstance(value, Secret):
+def _secrets(value: Any) -> Iterator[Hidden]:
+    if isinstance(value, Hidden):
         yield value
     elif isinstance(value, Mapping):
         for each in cast("Mapping[str, Any]", value).values():
@@ -90,10 +96,22 @@ def hide(text: str, settings: Any) -> str:
     """The text without the secrets that stand in these settings; each gives way to its reference."""
     for secret in sorted(_secrets(settings), key=len, reverse=True):
         if value := str(secret):
-            # A short one, such as a number, is taken out only where it stands alone.
-            pattern = re.escape(value) if len(value) > 3 else rf"(?<!\w){re.escape(value)}(?!\w)"
+            # A short one, such as a number, and one that may be a word, is taken out only where it stands alone.
+            within = isinstance(secret, Secret) and len(value) > 3
+            pattern = re.escape(value) if within else rf"(?<!\w){re.escape(value)}(?!\w)"
             text = re.sub(pattern, secret.reference.replace("\\", r"\\"), text)
     return text
+
+
+def conceal(key: str, value: Any) -> Any:
+    """A setting whose texts hide themselves where `mask` would mask them; it is worth the same as before."""
+    if isinstance(value, Mapping):
+        return {k: conceal(k, v) for k, v in cast("Mapping[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [conceal(key, each) for each in cast("Sequence[Any]", value)]
+    if not isinstance(value, str) or isinstance(value, Hidden) or (shown := mask(key, value)) == value:
+        return value
+    return (Secret if isinstance(value, Text) else Hidden)(value, shown)
 
 
 def mask(key: str, value: Any) -> Any:
@@ -105,8 +123,10 @@ def mask(key: str, value: Any) -> Any:
         return {k: mask(k, v) for k, v in cast("Mapping[str, Any]", value).items()}
     if isinstance(value, list):
         return [mask(key, each) for each in cast("Sequence[Any]", value)]
-    if not isinstance(value, str):
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return value
-    if _SECRET_KEY.search(key.lower()) and value and not _REFERENCE.fullmatch(value):
+    if isinstance(value, Hidden):
+        return value.reference
+    if _SECRET_KEY.search(key.lower()) and value != "" and not _REFERENCE.fullmatch(str(value)):
         return _MASK
-    return _URL_PASSWORD.sub(rf"\1{_MASK}", value)
+    return _URL_PASSWORD.sub(rf"\1{_MASK}", value) if isinstance(value, str) else value
