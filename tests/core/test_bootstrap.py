@@ -380,6 +380,16 @@ async def test_a_variable_that_sets_nothing_is_told_at_the_start(
     assert "LLMGINE_OBSERVABILITY__OTEL__ENDPOINT sets nothing" in caplog.text
 
 
+async def test_a_misspelt_distribution_in_deny_is_told_at_the_start(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.install("acme-store", {}, {"llmgine.observability": {"mine": "m"}})
+    async with ApplicationBootstrap(config={"deny": ["acme_stor", "Acme.Store", "pytest", "elsewhere", ""]}):
+        pass
+    told = [record.message for record in caplog.records if record.message.startswith("deny")]
+    assert told == ["deny: no distribution 'acme_stor' is installed; did you mean 'acme-store'?"]
+
+
 async def test_one_line_says_what_is_installed_but_not_selected(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "llmgine.bootstrap")
     site.install("d", {}, {"llmgine.observability": {"mine": "m"}})
@@ -408,6 +418,17 @@ async def test_ready_objects_of_the_wrong_kind_are_refused() -> None:
     with pytest.raises(PluginLoadError, match="it is <object"):
         async with make(llm=object()):
             raise AssertionError("never reached")
+
+
+@pytest.mark.parametrize("handlers", [[answer], [(Ask, answer), (Said,)], {Ask: answer}])
+async def test_handlers_that_are_no_pairs_are_refused_with_their_place(handlers: Any) -> None:
+    with pytest.raises(TypeError, match=r"^handlers\[\d\] must be a pair \(message class, handler\), not "):
+        make(handlers=handlers)
+
+
+async def test_tools_that_are_no_functions_are_refused_with_their_place() -> None:
+    with pytest.raises(TypeError, match=r"^tools\[1\] must be a function, not 'len'$"):
+        make(tools=[len, "len"])
 
 
 async def test_a_ready_plugin_that_implements_no_hook_is_refused() -> None:

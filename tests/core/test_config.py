@@ -447,3 +447,10 @@ def test_two_models_of_one_name_are_a_fault() -> None:
 
 def test_a_key_that_is_no_text_is_unknown() -> None:
     assert "unknown key '1'" in faults(file={1: 2})
+
+
+def test_the_repr_of_a_configuration_shows_no_secret_that_is_written_into_it() -> None:
+    given = {"use": "demo", "api_key": "hunter2", "pools": [{"password": "hunter2"}], "url": "nats://u:hunter2@h"}
+    config = load_config({"bus": given}, environment={})
+    assert config.bus.settings["pools"] == [{"password": "hunter2"}]
+    assert "hunter2" not in repr(config)

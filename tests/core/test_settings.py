@@ -305,3 +305,67 @@ class Picky:
 def test_what_a_class_itself_refuses_is_told_in_its_words_whatever_it_raises(error: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         read({"error": error}, wanted=Picky)
+
+
+@attrs.frozen(kw_only=True)
+class Pool:
+    password: str = ""
+    pin_key: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class Written:
+    api_key: str = ""
+    url: str = attrs.field(default="", validator=attrs.validators.matches_re(r"(http.*)?"))
+    api_keys: list[str] = attrs.field(factory=list[str])
+    pool: Pool = Pool()
+
+
+def test_a_secret_that_is_written_into_the_configuration_reaches_the_plugin_and_no_repr() -> None:
+    written = {
+        "api_key": "hunter2",
+        "url": "http://u:hunter2@h",
+        "api_keys": ["hunter2"],
+        "pool": {"password": "hunter2"},
+    }
+    settings = read(written, Written)
+    assert (settings.api_key, settings.url, settings.api_keys) == ("hunter2", "http://u:hunter2@h", ["hunter2"])
+    assert f"{settings.pool.password}" == "hunter2"
+    assert "hunter2" not in repr(settings)
+    assert "url='http://u:********@h'" in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        ({"api_key": 73313}, "bus.api_key: a text is wanted, not '********'"),
+        ({"api_key": ["73313"]}, "bus.api_key: a text is wanted, not ['********']"),
+        ({"api_key": {"a": "73313"}}, "bus.api_key: a text is wanted, not a table"),
+        ({"api_keys": [73313]}, "bus.api_keys.0: a text is wanted, not '********'"),
+        ({"pool": {"password": {"x": "73313"}}}, "bus.pool.password: a text is wanted, not a table"),
+        ({"pool": {"pin_key": "73313"}}, "bus.pool.pin_key: a whole number is wanted, not '********'"),
+        ({"url": "ftp://u:73313@h"}, "'url' must match regex '(http.*)?' ('ftp://u:********@h' doesn't)"),
+    ],
+)
+def test_a_fault_does_not_show_a_secret_that_is_written_into_the_configuration(
+    written: dict[str, Any], says: str
+) -> None:
+    said = faults(written, Written)
+    assert says in said
+    assert "73313" not in said
+
+
+def test_a_written_secret_that_is_a_word_is_taken_for_one_only_where_it_stands_alone() -> None:
+    def refuse(_: Any, __: Any, value: str) -> None:
+        raise ValueError(f"localhost does not know {value}")
+
+    keyed = attrs.make_class("keyed", {"api_key": attrs.field(type=str, validator=refuse)})
+    assert "localhost does not know ********" in faults({"api_key": "local"}, keyed)
+
+
+def test_a_variable_for_a_secret_setting_reaches_the_plugin_and_no_repr() -> None:
+    config = load_config({}, environment={"LLMGINE_BUS": "demo", "LLMGINE_BUS__API_KEY": "hunter2"})
+    settings = structure_settings(config.bus, Written, settings_converter())
+    assert settings.api_key == "hunter2"
+    assert "hunter2" not in repr(settings)
+    assert "hunter2" not in repr(config)

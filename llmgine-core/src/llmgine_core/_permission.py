@@ -5,10 +5,11 @@ from __future__ import annotations
 from importlib import metadata
 
 from llmgine_core._discovery import PluginEntry, installed, normalized
+from llmgine_core._faults import nearest
 from llmgine_core.config import Config
 from llmgine_core.errors import PluginLoadError
 
-__all__ = ["check_allowed"]
+__all__ = ["check_allowed", "misspelt_in"]
 
 
 def check_allowed(entry: PluginEntry, config: Config) -> None:
@@ -34,6 +35,28 @@ def check_allowed(entry: PluginEntry, config: Config) -> None:
         raise PluginLoadError(
             f"{which} its distribution", str(entry), "change `allow` or `deny`, or select another plugin"
         )
+
+
+def misspelt_in(config: Config) -> list[str]:
+    """What `deny` names that no installed distribution is called, but one with plugins nearly is.
+
+    It may be rightly there, against what is not installed, so it is no fault; but a slip of the pen would let pass what
+    was to be kept out. `allow` needs no such care: what it misses is refused.
+    """
+    if not config.deny:
+        return []
+    known = {normalized(entry.distribution) for entry in installed()}
+    absent = [name for name in config.deny if normalized(name) not in known and not _is_installed(name)]
+    hints = [(name, nearest(normalized(name), known)) for name in absent]
+    return [f"deny: no distribution {name!r} is installed; did you mean {near!r}?" for name, near in hints if near]
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        metadata.distribution(name)
+    except (metadata.PackageNotFoundError, ValueError):  # the latter for an empty name
+        return False
+    return True
 
 
 def _offering(target: str) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from llmgine_core import abc
 from llmgine_core._application import Application
@@ -16,6 +16,7 @@ from llmgine_core._building import Built, Faults, build_plugins, load_plugins, w
 from llmgine_core._bus import as_current
 from llmgine_core._discovery import unselected
 from llmgine_core._parts import Drain, RunningBus, RunningHandler
+from llmgine_core._permission import misspelt_in
 from llmgine_core._plugins import Plugin
 from llmgine_core._steps import Steps
 from llmgine_core.config import Config, read_config
@@ -64,6 +65,7 @@ class ApplicationBootstrap:
             not start in time is a `PluginTimeoutError`, which is a `TimeoutError` too.
         BootstrapError: on entry: several of these.
         RuntimeError: on entry: it runs already.
+        TypeError: when it is made: `tools` holds what cannot be called, or `handlers` what is no pair.
         Exception: on exit, where the body raised none: what a part raised when it stopped, or a `PluginTimeoutError`.
         ExceptionGroup: on exit, where the body raised none: what several parts did.
     """
@@ -85,7 +87,8 @@ class ApplicationBootstrap:
         config: str | Path | Mapping[str, Any] | Config | None = None,
         discover: bool = True,
     ) -> None:
-        self._name, self._tools, self._handlers, self._state = name, tools, handlers, state
+        self._name, self._tools, self._handlers, self._state = name, tuple(tools), tuple(handlers), state
+        _check_arguments(self._tools, self._handlers)
         self._given = {
             "bus": bus,
             "context_store": context_store,
@@ -109,7 +112,7 @@ class ApplicationBootstrap:
         except BaseException as error:
             await self._stop(error)
             raise
-        for note in config.notes:
+        for note in (*config.notes, *misspelt_in(config)):
             _logger.warning("%s", note)
         if self._discover:
             _name_unselected(config)
@@ -222,6 +225,20 @@ class _Running:
                 app.bus.register_event_handler(message_type, handler)
             else:
                 app.bus.register_command_handler(message_type, handler)
+
+
+def _check_arguments(tools: Sequence[Any], handlers: Sequence[Any]) -> None:
+    """Refuse what would fail only when handlers are registered, or a session's tools are first asked for.
+
+    Raises:
+        TypeError: with the argument, its place and what belongs there.
+    """
+    for place, handler in enumerate(handlers):
+        if not isinstance(handler, (tuple, list)) or len(cast("Sequence[Any]", handler)) != 2:
+            raise TypeError(f"handlers[{place}] must be a pair (message class, handler), not {handler!r}")
+    for place, tool in enumerate(tools):
+        if not callable(tool):
+            raise TypeError(f"tools[{place}] must be a function, not {tool!r}")
 
 
 def _is_event(message_type: Any) -> bool:

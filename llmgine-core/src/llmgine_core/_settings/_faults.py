@@ -10,7 +10,7 @@ from typing import Any, cast
 import attrs
 
 from llmgine_core._settings._types import fields_of, is_enumeration, is_table, key_of, noun
-from llmgine_core.config import Selection, Text, mask
+from llmgine_core.config import Selection, Text, hide, mask
 from llmgine_core.contracts.outcomes import exception_message
 
 __all__ = ["Fault", "faults_in", "tell", "unknown"]
@@ -62,16 +62,17 @@ def tell(selection: Selection, fault: Fault) -> Iterator[str]:
     if value is _ABSENT:
         yield _told(selection, path, f"it is missing; {noun(fault.wanted)} is wanted")
     elif (isinstance(error, ValueError) and not is_enumeration(fault.wanted)) or _fits(value, fault.wanted):
-        yield _told(selection, (*path, *_field_of(error, fault.wanted)), _text_of(error))
+        yield _told(selection, (*path, *_field_of(error, fault.wanted)), hide(_text_of(error), selection.settings))
     else:
-        yield _told(selection, path, f"{noun(fault.wanted)} is wanted, not {_shown(path, value)}")
+        yield _told(selection, path, f"{noun(fault.wanted)} is wanted, not {_shown(value, path)}")
 
 
-def _shown(path: tuple[str, ...], value: Any) -> str:
-    """The value, masked if it stands below a key that speaks of a secret."""
-    for key in reversed(path):
-        value = mask(key, value)
-    return repr(value)
+def _shown(value: Any, path: tuple[str, ...]) -> str:
+    """The value as it may be shown: an item of a list is as secret as the list, what is in a table as the table."""
+    key = next((step for step in reversed(path) if not step.isdigit()), "")
+    if isinstance(value, Mapping) and mask(key, "a text") != "a text":
+        return "a table"
+    return repr(mask(key, value))
 
 
 def _fits(value: Any, wanted: Any) -> bool:

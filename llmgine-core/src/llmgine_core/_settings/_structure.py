@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from llmgine_core._settings._faults import faults_in, tell, unknown
 from llmgine_core._settings._texts import readable
 from llmgine_core._settings._types import SCALARS, choices, is_union_of_scalars, noun
-from llmgine_core.config import Selection, hide, holds_secrets
+from llmgine_core.config import Selection, holds_secrets
 from llmgine_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def _scalar(value: Any, wanted: Any) -> Any:
     for choice in choices(wanted):
         if isinstance(value, SCALARS[choice][0]) and (not isinstance(value, bool) or choice is bool):
             return float(cast("Any", value)) if choice is float and int not in choices(wanted) else value
-    raise TypeError(f"{noun(wanted)} is wanted, not {value!r}")
+    raise TypeError(f"{noun(wanted)} is wanted")  # the fault that is told of it shows the value, if it is no secret
 
 
 def structure_settings(selection: Selection, settings_class: type[Any], converter: Converter) -> Any:
@@ -50,7 +50,7 @@ def structure_settings(selection: Selection, settings_class: type[Any], converte
         faults = [told for fault in faults_in(error, settings_class) for told in tell(selection, fault)]
         # What a validator raised would show the secrets when it is printed as the cause.
         cause = None if holds_secrets(selection.settings) else error
-        raise ConfigError(tuple(hide(fault, selection.settings) for fault in faults)) from cause
+        raise ConfigError(tuple(faults)) from cause
 
 
 def refuse_settings(selection: Selection) -> None:

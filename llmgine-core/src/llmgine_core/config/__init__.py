@@ -8,10 +8,11 @@ together from every source that speaks of it, each from the strongest that gives
 from llmgine_core.config._environment import parse
 from llmgine_core.config._load import load_config, read_config
 from llmgine_core.config._model import Config, Selection, Value
-from llmgine_core.config._text import Secret, Text, hide, holds_secrets, mask
+from llmgine_core.config._text import Hidden, Secret, Text, hide, holds_secrets, mask
 
 __all__ = [
     "Config",
+    "Hidden",
     "Secret",
     "Selection",
     "Text",

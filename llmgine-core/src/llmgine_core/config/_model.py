@@ -31,7 +31,7 @@ class Selection:
         kind: `bus`, `context_store`, `tool_manager`, `llm`, `observability` or `plugins`.
         name: what the instance is called; `use` unless another name is given.
         use: the plugin: `name`, `name@distribution` or `module:attribute`; empty for a ready object.
-        settings: its settings, as they were written; texts of variables are `Text`, those with `${env:NAME}` `Secret`.
+        settings: its settings, as they were written; texts of variables are `Text`, what is secret is `Hidden`.
         instance: a ready object, where the constructor was given one.
         source: the source that selected it.
         origins: where each setting was said, by its path; by the empty path, where the plugin was selected.

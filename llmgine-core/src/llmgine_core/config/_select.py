@@ -12,7 +12,7 @@ from llmgine_core.config._environment import SOURCE as ENVIRONMENT
 from llmgine_core.config._environment import same_name
 from llmgine_core.config._model import Selection, Value
 from llmgine_core.config._statements import Leaf, Said, Statement, Tree
-from llmgine_core.config._text import Text, mask, resolve
+from llmgine_core.config._text import Text, conceal, mask, resolve
 
 __all__ = ["Selector"]
 
@@ -180,7 +180,7 @@ class Selector:
             inner = (*path, name)
             if isinstance(value, Leaf):
                 origins[inner] = value.where
-                settings[name] = self._resolved(value)
+                settings[name] = conceal(name, self._resolved(value))
             else:
                 settings[name] = self._settled(value, inner, origins)
         return settings

@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self, cast
 
-__all__ = ["Secret", "Text", "hide", "holds_secrets", "mask", "resolve"]
+__all__ = ["Hidden", "Secret", "Text", "conceal", "hide", "holds_secrets", "mask", "resolve"]
 
 _REFERENCE = re.compile(r"(\$?)\$\{env:([^}]*)\}")
-_SECRET_KEY = re.compile(r"(?:^|_)(?:password|passwd|secret|token|credentials?|authorization|api_?key|\w+_key)$")
-_URL_PASSWORD = re.compile(r"(://[^/:@\s]*:)[^/\s]+(?=@)")
+_SECRET_KEY = re.compile(r"(?:^|_)(?:passwords?|passwd|secrets?|token|credentials?|authorization|api_?keys?|\w+_key)$")
+_URL_PASSWORD = re.compile(r"(://[^/:@\s]*:)([^/\s]+)(?=@)")
 _MASK = "********"
 
 
@@ -23,12 +23,12 @@ class Text(str):
     __slots__ = ()
 
 
-class Secret(Text):
-    """A text with `${env:NAME}` in it: it has the variable's value, but its `repr` shows the reference alone.
+class Hidden(str):
+    """A text that its `repr` does not show: a secret that was written into the configuration itself.
 
     Attributes:
-        reference: the text as it was written.
-        parts: the value of each variable in it, with the reference that stood for it.
+        reference: what is shown in its place.
+        parts: what of it must not be shown anywhere, each with what is shown in its place.
     """
 
     __slots__ = ("parts", "reference")
@@ -37,7 +37,7 @@ class Secret(Text):
     parts: tuple[tuple[str, str], ...]
 
     def __new__(cls, value: str, reference: str, parts: Sequence[tuple[str, str]] = ()) -> Self:
-        """Make one of the value and the text that referred to it."""
+        """Make one of the value, what is shown in its place, and its parts."""
         made = super().__new__(cls, value)
         made.reference, made.parts = reference, tuple(parts)
         return made
@@ -47,6 +47,12 @@ class Secret(Text):
 
     def __reduce__(self) -> tuple[type[Self], tuple[str, str, tuple[tuple[str, str], ...]]]:
         return type(self), (str.__str__(self), self.reference, self.parts)
+
+
+class Secret(Hidden, Text):
+    """A hidden text of a variable: one with `${env:NAME}` in it, or a variable for a setting that is secret."""
+
+    __slots__ = ()
 
 
 def resolve(value: Any, environment: Mapping[str, str], missing: Callable[[str], None]) -> Any:
@@ -82,37 +88,40 @@ def _resolve_text(text: str, environment: Mapping[str, str], missing: Callable[[
 
 
 def hide(text: str, settings: Any) -> str:
-    """The text without the secrets that stand in these settings.
+    """The text without the secrets that stand in these settings, each of which gives way to its reference.
 
-    Each gives way to its reference, also a variable's value that is a part of a longer text, or an item of a list; what
-    was written under a key that speaks of a secret gives way to a mask.
+    That goes for a variable's value that is a part of a longer text, or an item of a list, too.
     """
-    shown = {form: reference for value, reference in _secrets(settings) for form in _forms(value)}
+    shown: dict[str, str] = {}
+    patterns: dict[str, str] = {}
+    for value, reference, may_be_word in _secrets(settings):
+        for form in _forms(value):
+            shown[form], patterns[form] = reference, _pattern(form, may_be_word=may_be_word)
     if not shown:
         return text
-    pattern = "|".join(map(_pattern, sorted(shown, key=len, reverse=True)))
+    pattern = "|".join(patterns[form] for form in sorted(patterns, key=len, reverse=True))
     return re.sub(pattern, lambda match: shown[match[0]], text)
 
 
 def holds_secrets(settings: Any) -> bool:
     """Whether there is anything in these settings that `hide` would take out of a text."""
-    return any(value for value, _ in _secrets(settings))
+    return any(value for value, _, _ in _secrets(settings))
 
 
-def _secrets(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Each secret, with what may be shown in its place; the more telling of two of the same text comes last."""
+def _secrets(value: Any) -> Iterator[tuple[str, str, bool]]:
+    """Each secret, what may be shown in its place, and whether it may be a word that stands elsewhere too."""
     if isinstance(value, Mapping):
-        for name, each in cast("Mapping[str, Any]", value).items():
-            yield from _secrets(each, name)
+        for each in cast("Mapping[str, Any]", value).values():
+            yield from _secrets(each)
     elif isinstance(value, (list, tuple)):
         for each in cast("Sequence[Any]", value):
-            yield from _secrets(each, key)
-    elif isinstance(value, Secret):
+            yield from _secrets(each)
+    elif isinstance(value, Hidden):
+        may_be_word = not isinstance(value, Secret)
         for text, reference in (*value.parts, (str(value), value.reference)):
-            yield from ((item.strip("[]\"' "), reference) for item in text.split(","))
-            yield text, reference
-    elif isinstance(value, str) and _names_secret(key):
-        yield str(value), _MASK
+            if not may_be_word:
+                yield from ((item.strip("[]\"' "), reference, False) for item in text.split(","))
+            yield text, reference, may_be_word
 
 
 def _forms(value: str) -> set[str]:
@@ -120,13 +129,26 @@ def _forms(value: str) -> set[str]:
     return {value, value.strip(), " ".join(value.split()), repr(value)[1:-1]} - {""}
 
 
-def _pattern(value: str) -> str:
+def _pattern(value: str, *, may_be_word: bool) -> str:
     # A short one, such as a number, is taken out only where it stands alone.
-    return re.escape(value) if len(value) > 3 else rf"(?<!\w){re.escape(value)}(?!\w)"
+    is_bounded = may_be_word or len(value) <= 3
+    return rf"(?<!\w){re.escape(value)}(?!\w)" if is_bounded else re.escape(value)
 
 
 def _names_secret(key: str) -> bool:
     return _SECRET_KEY.search(str(key).lower()) is not None
+
+
+def conceal(key: str, value: Any) -> Any:
+    """A setting whose texts hide themselves where `mask` would mask them; it is worth the same as before."""
+    if isinstance(value, Mapping):
+        return {k: conceal(k, v) for k, v in cast("Mapping[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [conceal(key, each) for each in cast("Sequence[Any]", value)]
+    if not isinstance(value, str) or isinstance(value, Hidden) or (shown := mask(key, value)) == value:
+        return value
+    passwords = [(match[2], _MASK) for match in _URL_PASSWORD.finditer(value)] if shown != _MASK else []
+    return (Secret if isinstance(value, Text) else Hidden)(value, shown, passwords)
 
 
 def mask(key: str, value: Any) -> Any:
@@ -138,7 +160,10 @@ def mask(key: str, value: Any) -> Any:
         return {k: mask(k, v) for k, v in cast("Mapping[str, Any]", value).items()}
     if isinstance(value, (list, tuple)):
         return [mask(key, each) for each in cast("Sequence[Any]", value)]
-    is_reference = isinstance(value, Secret) or (isinstance(value, str) and _REFERENCE.fullmatch(value))
-    if _names_secret(key) and value not in (None, "") and not isinstance(value, bool) and not is_reference:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return value
+    if isinstance(value, Hidden):
+        return value.reference
+    if _names_secret(key) and value != "" and not _REFERENCE.fullmatch(str(value)):
         return _MASK
-    return _URL_PASSWORD.sub(rf"\1{_MASK}", value) if isinstance(value, str) and not is_reference else value
+    return _URL_PASSWORD.sub(rf"\1{_MASK}", value) if isinstance(value, str) else value
