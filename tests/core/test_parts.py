@@ -2,15 +2,19 @@
 
 # pyright: reportPrivateUsage=false
 
-from collections.abc import AsyncGenerator
+import threading
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from llmgine_core import Application, MessageBus
+from llmgine_core.abc import Redactor
 from llmgine_core.hookspecs import hookimpl
+from llmgine_core.observability import ContentPolicy
 from llmgine_core.testing import RecordingEventHandler, ScriptedModel, application
 from tests.core.messages import Gate, Said
 
@@ -94,3 +98,34 @@ async def test_a_lifespan_may_use_the_applications_bus_as_the_current_one() -> N
         assert found == [app.bus]
     with pytest.raises(LookupError):
         MessageBus.current()
+
+
+class LateHandler(RecordingEventHandler):
+    """Its start waits to be let go, and then opens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.let_go, self.closed = threading.Event(), threading.Event(), threading.Event()
+
+    def start(self, policy: ContentPolicy | None = None, redactors: Sequence[Redactor] = ()) -> None:
+        self.asked.set()
+        self.let_go.wait()
+        super().start(policy, redactors)
+
+    def close_exporter(self) -> None:
+        self.closed.set()
+
+
+async def test_a_handler_that_opens_after_its_start_was_given_up_is_closed() -> None:
+    handler = LateHandler()
+
+    async def start() -> None:
+        async with application(observability=[handler]):
+            raise AssertionError("never reached")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(start)
+        await anyio.to_thread.run_sync(handler.asked.wait)
+        tasks.cancel_scope.cancel()
+    handler.let_go.set()
+    assert await anyio.to_thread.run_sync(handler.closed.wait, 5)

@@ -408,3 +408,48 @@ async def test_a_bootstrap_serves_again_after_its_end_and_not_before() -> None:
         await second.bus.publish(Said())
         assert second is not first
     await made.__aexit__(None, None, None)  # which has ended already
+
+
+async def test_who_leaves_an_application_that_is_being_left_waits_until_it_has_stopped() -> None:
+    log: list[str] = []
+    leaving, may_end = anyio.Event(), anyio.Event()
+
+    async def slowly() -> None:
+        leaving.set()
+        await may_end.wait()
+        log.append("slowly")
+
+    async def leave_again() -> None:
+        await leaving.wait()
+        tasks.start_soon(set_in_time)
+        await made.__aexit__(None, None, None)
+        assert log == ["+a", "-a", "slowly"]
+
+    async def set_in_time() -> None:
+        await anyio.wait_all_tasks_blocked()
+        may_end.set()
+
+    made = application(llm=Part("a", log, leave=slowly))
+    await made.__aenter__()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(leave_again)
+        await made.__aexit__(None, None, None)
+
+
+async def test_an_application_that_is_starting_cannot_be_left() -> None:
+    log: list[str] = []
+    entered, may_go_on = anyio.Event(), anyio.Event()
+
+    async def slowly() -> None:
+        entered.set()
+        await may_go_on.wait()
+
+    made = application(llm={"a": Part("a", log, enter=slowly), "b": Part("b", log)})
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(made.__aenter__)
+        await entered.wait()
+        with pytest.raises(RuntimeError, match="is starting; cancel its start"):
+            await made.__aexit__(None, None, None)
+        may_go_on.set()
+    await made.__aexit__(None, None, None)
+    assert log == ["+a", "+b", "-b", "-a"]

@@ -103,3 +103,13 @@ def test_nothing_is_said_of_what_ends_in_time(told: Told) -> None:
     timer.join(30)
     assert threading.active_count() <= before
     assert told.said == []
+
+
+def test_a_timeout_longer_than_a_thread_can_wait_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    with told_if_late("it", "mine", threading.TIMEOUT_MAX * 2):
+        (timer,) = (each for each in threading.enumerate() if each.name == "llmgine-watchdog")
+        timer.join(0.05)
+        assert timer.is_alive()
+    assert not failed

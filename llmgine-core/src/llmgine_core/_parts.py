@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import time
 from collections.abc import Sequence
@@ -41,15 +40,22 @@ class RunningHandler:
         closing: float,
     ) -> None:
         self._handler, self._bus, self._closing = handler, bus, closing
-        self._start = functools.partial(handler.start, policy, redactors)
+        self._policy, self._redactors = policy, redactors
+        self._given_up = False
 
     async def __aenter__(self) -> None:
         try:
             await anyio.to_thread.run_sync(self._start, abandon_on_cancel=True)
         except anyio.get_cancelled_exc_class():
-            self._handler.close(0)  # so that its thread ends, should it open after all
+            self._given_up = True
+            self._handler.close(0)
             raise
         self._tap = self._bus.add_tap(self._handler.accept)
+
+    def _start(self) -> None:
+        self._handler.start(self._policy, self._redactors)
+        if self._given_up:  # meanwhile, when there was nothing to close yet
+            self._handler.close(0)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -32,6 +32,7 @@ class Steps:
     def __init__(self, start_timeout: float, stop_timeout: float) -> None:
         self._start_timeout, self._stop_timeout = start_timeout, stop_timeout
         self._started: list[_Step] = []
+        self._stopped: anyio.Event | None = None
 
     async def start(
         self, part: AbstractAsyncContextManager[Any], label: str, *, hide: Callable[[str], str] = str
@@ -55,6 +56,8 @@ class Steps:
     async def stop(self, cause: BaseException | None) -> None:
         """Leave all parts, the newest first, whatever becomes of those before and of the caller.
 
+        Who asks a second time waits for the first to be done, and is told nothing.
+
         Args:
             cause: the error that ends the application; it is the caller's to raise. What goes wrong at the stop is then
                 in the log alone.
@@ -63,8 +66,11 @@ class Steps:
             Exception: what one part raised, or did not do in time.
             ExceptionGroup: what several did.
         """
+        if self._stopped is not None:
+            await self._stopped.wait()
+            return
         faults: list[BaseException] = []
-        ended = anyio.Event()
+        ended = self._stopped = anyio.Event()
 
         async def leave_all() -> None:
             try:

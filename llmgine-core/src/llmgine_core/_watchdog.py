@@ -27,7 +27,7 @@ def told_if_late(what: str, plugin: str, seconds: float) -> Generator[None]:
         plugin: which plugin it calls.
         seconds: how long to wait.
     """
-    timer = threading.Timer(seconds, _tell, (what, plugin, seconds, threading.get_ident()))
+    timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), _tell, (what, plugin, seconds, threading.get_ident()))
     timer.name, timer.daemon = "llmgine-watchdog", True
     timer.start()
     try:

@@ -64,7 +64,7 @@ class ApplicationBootstrap:
         PluginError: on entry: a selected plugin is missing, broken, of the wrong kind, or does not start; that it does
             not start in time is a `PluginTimeoutError`, which is a `TimeoutError` too.
         BootstrapError: on entry: several of these.
-        RuntimeError: on entry: it runs already.
+        RuntimeError: on entry: it runs already; on exit, by another task: it is starting.
         TypeError: when it is made: `tools` holds what cannot be called, or `handlers` what is no pair.
         Exception: on exit, where the body raised none: what a part raised when it stopped, or a `PluginTimeoutError`.
         ExceptionGroup: on exit, where the body raised none: what several parts did.
@@ -100,6 +100,7 @@ class ApplicationBootstrap:
         }
         self._config, self._discover = config, discover
         self._running: _Running | None = None
+        self._is_up = False
 
     async def __aenter__(self) -> Application:
         if self._running is not None:
@@ -112,6 +113,7 @@ class ApplicationBootstrap:
         except BaseException as error:
             await self._stop(error)
             raise
+        self._is_up = True
         for note in (*config.notes, *misspelt_in(config)):
             _logger.warning("%s", note)
         if self._discover:
@@ -121,15 +123,19 @@ class ApplicationBootstrap:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self._running is not None and not self._is_up:
+            raise RuntimeError(f"the application {self._name!r} is starting; cancel its start, which rolls it back")
         await self._stop(error)
 
     async def _stop(self, error: BaseException | None) -> None:
-        if self._running is None:
+        running = self._running
+        if running is None:
             return
         try:
-            await self._running.stop(error)
+            await running.stop(error)
         finally:
-            self._running = None
+            if self._running is running:
+                self._running, self._is_up = None, False
 
     def _build(self) -> tuple[Config, list[Plugin], Built]:
         config, found = self._read_config()
