@@ -390,6 +390,16 @@ async def test_a_misspelt_distribution_in_deny_is_told_at_the_start(
     assert told == ["deny: no distribution 'acme_stor' is installed; did you mean 'acme-store'?"]
 
 
+async def test_a_default_that_is_not_allowed_is_refused_with_how_to_do_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLMGINE_DENY", "llmgine-context")
+    with pytest.raises(PluginLoadError, match="or do without: context_store = false"):
+        async with ApplicationBootstrap():
+            raise AssertionError("never reached")
+    monkeypatch.setenv("LLMGINE_CONTEXT_STORE", "false")
+    async with ApplicationBootstrap():
+        pass
+
+
 async def test_one_line_says_what_is_installed_but_not_selected(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "llmgine.bootstrap")
     site.install("d", {}, {"llmgine.observability": {"mine": "m"}})

@@ -133,6 +133,19 @@ def test_a_file_or_its_content_takes_the_place_of_llmgine_toml(tmp_path: Path) -
     assert load(file={"bus": "given"}).bus.source == "the configuration given"
 
 
+def test_a_project_file_may_be_named_as_the_file(tmp_path: Path) -> None:
+    project = tmp_path / "other" / "pyproject.toml"
+    project.parent.mkdir()
+    project.write_text("[project]\nname = 'x'\n[tool.llmgine]\nbus = 'other'")
+    assert load(file=project).bus.use == "other"
+    Path("pyproject.toml").write_text("[tool.llmgine]\nbus = 'here'")
+    assert [v.overrides for v in load(file="pyproject.toml").values if v.key == "bus"] == [()]
+
+
+def test_what_is_no_file_is_a_fault() -> None:
+    assert faults(file=5) == "the constructor: config is a file, a mapping or a Config, not 5"
+
+
 def test_unknown_keys_are_named_with_their_source_and_nearest_match() -> None:
     Path("llmgine.toml").write_text('contxt_store = "memory"')
     said = faults({"observabilty": []}, env={"LLMGINE_PLUGIN": "x", "LLMGINE_ZZZ": "1"})

@@ -11,6 +11,8 @@ from llmgine_core.errors import PluginLoadError
 
 __all__ = ["check_allowed", "misspelt_in"]
 
+_OPTIONAL = ("context_store", "tool_manager")
+
 
 def check_allowed(entry: PluginEntry, config: Config) -> None:
     """Refuse a plugin whose distribution `deny` names, or `allow` does not.
@@ -32,9 +34,9 @@ def check_allowed(entry: PluginEntry, config: Config) -> None:
     denied = any(normalized(name) in deny for name in names)
     if denied or (config.allow is not None and not any(normalized(name) in allow for name in names)):
         which = "deny names" if denied else "allow does not name"
-        raise PluginLoadError(
-            f"{which} its distribution", str(entry), "change `allow` or `deny`, or select another plugin"
-        )
+        without = f", or do without: {entry.kind} = false" if entry.kind in _OPTIONAL else ""
+        cure = f"change `allow` or `deny`, or select another plugin{without}"
+        raise PluginLoadError(f"{which} its distribution", str(entry), cure)
 
 
 def misspelt_in(config: Config) -> list[str]:

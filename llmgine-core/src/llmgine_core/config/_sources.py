@@ -47,22 +47,29 @@ def file_layers(
     named = environment.get(FILE_VARIABLE, "") if discover else ""
     if isinstance(file, Mapping):
         layers.append(Layer(source="the configuration given", values=file))
+    elif file is not None and not isinstance(file, (str, Path)):
+        faults.add_hiding(f"the constructor: config is a file, a mapping or a Config, not {file!r}")
     elif file is not None or named:
-        path = Path(file or named)
-        layers.append(Layer(source=str(path), values=_read_toml(path, faults)))
+        layers.append(_file_layer(Path(file or named), faults))
     elif discover and lexists(_FILE):
-        layers.append(Layer(source=_FILE, values=_read_toml(Path(_FILE), faults)))
-    if discover and lexists(_PROJECT_FILE):
-        layers.append(Layer(source=_PROJECT_FILE, values=_project_table(faults), prefix="tool.llmgine."))
+        layers.append(_file_layer(Path(_FILE), faults))
+    if discover and lexists(_PROJECT_FILE) and _PROJECT_FILE not in {layer.source for layer in layers}:
+        layers.append(_file_layer(Path(_PROJECT_FILE), faults))
     return layers
 
 
-def _project_table(faults: Faults) -> dict[str, Any]:
-    table, path = _read_toml(Path(_PROJECT_FILE), faults), ""
+def _file_layer(path: Path, faults: Faults) -> Layer:
+    if path.name == _PROJECT_FILE:
+        return Layer(source=str(path), values=_project_table(path, faults), prefix="tool.llmgine.")
+    return Layer(source=str(path), values=_read_toml(path, faults))
+
+
+def _project_table(file: Path, faults: Faults) -> dict[str, Any]:
+    table, path = _read_toml(file, faults), ""
     for key in ("tool", "llmgine"):
         inner, path = table.get(key, {}), f"{path}.{key}".lstrip(".")
         if not isinstance(inner, dict):
-            faults.add_hiding(f"{_PROJECT_FILE}: {path} is a table, not {inner!r}")
+            faults.add_hiding(f"{file}: {path} is a table, not {inner!r}")
             return {}
         table = cast("dict[str, Any]", inner)
     return table
