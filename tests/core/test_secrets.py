@@ -36,6 +36,16 @@ class FailingModel(ScriptedModel):
     async def __aexit__(self, *_: object) -> None: ...
 
 
+class FailingAtTheStop(FailingModel):
+    """Tells its key when it stops, as one of several errors."""
+
+    async def __aenter__(self) -> "FailingAtTheStop":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        raise ExceptionGroup("two", [RuntimeError(f"500 for {self._key}"), ValueError("other")])
+
+
 class TellingPlugin:
     """A model plugin that tells its key, as the name of the instance says."""
 
@@ -47,7 +57,7 @@ class TellingPlugin:
     def llmgine_create_language_model(self, build: Build[KeySettings]) -> Any:
         if build.name == "factory":
             raise RuntimeError(f"bad key {build.settings.key}")
-        return FailingModel(build.settings.key)
+        return FailingAtTheStop(build.settings.key) if build.name == "stop" else FailingModel(build.settings.key)
 
 
 @pytest.fixture
@@ -132,3 +142,22 @@ async def test_a_value_that_does_not_fit_is_not_shown_if_its_key_calls_it_a_secr
         async with ApplicationBootstrap():
             raise AssertionError("never reached")
     assert SECRET not in "".join(traceback.format_exception(unknown.value))
+
+
+async def run_with(error: KeyError | None) -> None:
+    async with ApplicationBootstrap():
+        if error is not None:
+            raise error
+
+
+@pytest.mark.usefixtures("plugin")
+@pytest.mark.parametrize("body", [None, KeyError("body")])
+async def test_an_error_at_the_stop_shows_no_secret_whether_it_is_raised_or_logged(
+    body: KeyError | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    write("[llm.stop]\nuse = 'telling'\nkey = '${env:MODEL_KEY}'\n")
+    with pytest.raises((LlmgineError, KeyError)) as caught:
+        await run_with(body)
+    printed = caplog.text + "".join(traceback.format_exception(caught.value))
+    assert "stopping it raised ExceptionGroup: two" in printed
+    assert SECRET not in printed

@@ -5,14 +5,14 @@ from __future__ import annotations
 import difflib
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
 from llmgine_core.contracts.outcomes import exception_message
 from llmgine_core.errors import PluginLoadError
 
-__all__ = ["Fault", "cure_for", "joined", "nearest", "said", "shown"]
+__all__ = ["Fault", "cure_for", "joined", "nearest", "printed", "said", "shown"]
 
 _LONGEST = 200
 
@@ -45,6 +45,20 @@ def said(error: BaseException) -> str:
     """An exception's class and message, on one line."""
     message = _place(error) if isinstance(error, SyntaxError) else exception_message(error)
     return f"{type(error).__name__}: {_one_line(message)}".removesuffix(": ")
+
+
+def printed(error: BaseException) -> str:
+    """All messages that are printed of an exception: those of its causes, and of a group's members, too."""
+    found: list[BaseException] = []
+    left: list[BaseException | None] = [error]
+    while left:
+        each = left.pop()
+        if each is not None and each not in found:
+            found.append(each)
+            left += [each.__cause__, each.__context__]
+            if isinstance(each, BaseExceptionGroup):
+                left += cast("BaseExceptionGroup[BaseException]", each).exceptions
+    return "\n".join(map(said, found))
 
 
 def shown(value: Any) -> str:

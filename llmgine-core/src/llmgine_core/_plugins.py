@@ -11,7 +11,7 @@ import pluggy
 
 from llmgine_core._checks import faults_of, offered_api
 from llmgine_core._discovery import PluginEntry
-from llmgine_core._faults import Fault, cure_for, joined, said
+from llmgine_core._faults import Fault, cure_for, joined, printed, said
 from llmgine_core._results import fault_of_hook, fault_of_product
 from llmgine_core._settings import refuse_settings, settings_converter, structure_settings
 from llmgine_core._watchdog import told_if_late
@@ -134,6 +134,10 @@ class Plugin:
         """The text without the secrets that stand in the plugin's settings."""
         return hide(text, self.selection.settings)
 
+    def _may_be_printed(self, error: BaseException) -> bool:
+        text = printed(error)
+        return self.hide(text) == text
+
     @contextmanager
     def _blaming(self, doing: str) -> Generator[None]:
         """Whatever is raised meanwhile is the plugin's fault; a property of its objects may raise as well as a hook."""
@@ -143,7 +147,7 @@ class Plugin:
             raise
         except BaseException as error:  # SystemExit too: a plugin must not end the host
             what = f"{doing} raised {said(error)}"
-            raise self._refusal(Fault(what, cure_for(error))) from (error if self.hide(what) == what else None)
+            raise self._refusal(Fault(what, cure_for(error))) from (error if self._may_be_printed(error) else None)
 
     def _refusal(self, fault: Fault) -> PluginLoadError:
         return joined([Fault(self.hide(fault.what), self.hide(fault.cure))], self.label)

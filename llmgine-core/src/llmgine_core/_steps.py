@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import anyio
 
-from llmgine_core._faults import cure_for, said
+from llmgine_core._faults import cure_for, printed, said
 from llmgine_core._loop import EventLoop
 from llmgine_core.errors import LlmgineError, PluginLoadError, PluginTimeoutError
 
@@ -143,7 +143,9 @@ class _Step:
             raise
         if not self._opened.is_set():
             await self._give_up(stop_timeout)
-            raise self._late("start", timeout) from self._error
+            raise self._late("start", timeout) from (
+                None if self._error is None else self._as_told("starting", self._error)
+            )
         if self._ended.is_set() and self._error is not None:
             raise self._failure("starting", self._error)
 
@@ -159,7 +161,7 @@ class _Step:
         error = _without(cause, self._error)
         if error is None:
             return None
-        failure = error if isinstance(error, Exception) else self._failure("stopping", error)
+        failure = self._as_told("stopping", error)
         if not isinstance(failure, LlmgineError):
             failure.add_note(f"raised while stopping {self._label}")
         return failure
@@ -177,10 +179,18 @@ class _Step:
         if isinstance(error, (LlmgineError, KeyboardInterrupt)):
             return error
         what, cure = f"{doing} it raised {said(error)}", cure_for(error, "mend what the message names")
-        shown = self._hide(what)
-        failure = PluginLoadError(shown, self._label, cure)
-        failure.__cause__ = error if shown == what else None  # which would be printed with its own message
+        failure = PluginLoadError(self._hide(what), self._label, cure)
+        failure.__cause__ = error if self._may_be_printed(error) else None
         return failure
+
+    def _may_be_printed(self, error: BaseException) -> bool:
+        text = printed(error)
+        return self._hide(text) == text
+
+    def _as_told(self, doing: str, error: BaseException) -> BaseException:
+        """An error for whoever stops the part, or for the log: itself, or one without what must not be shown."""
+        is_told = isinstance(error, Exception) and self._may_be_printed(error)
+        return error if is_told else self._failure(doing, error)
 
     async def _run(self) -> None:
         try:
@@ -191,7 +201,9 @@ class _Step:
         except BaseException as error:  # for whoever starts or stops the part; raised here, it would end the loop
             self._error = error
             if self._opened.is_set() and not self._asked.is_set() and isinstance(error, Exception):
-                _logger.error("%s failed while the application runs", self._label, exc_info=error)
+                _logger.error(
+                    "%s failed while the application runs", self._label, exc_info=self._as_told("running", error)
+                )
         finally:
             self._ended.set()
             self._opened.set()
