@@ -116,9 +116,7 @@ def command_steps(bus: MessageBus) -> dict[str, Step]:
 
 def called(message: Message) -> Handling:
     """What is handled now."""
-    here = Handling()
-    here.message = message
-    return here
+    return Handling.below(None, message)
 
 
 async def event_lines() -> AsyncGenerator[tuple[str, float]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import anyio
 
@@ -55,9 +55,18 @@ class Call(Frame):
         refusal: what the caller gets instead of an answer, once somebody has ended the call.
     """
 
-    task: Any = None
-    refusal: Exception | None = None
-    _cancellations: int = 0
+    __slots__ = ("_cancellations", "_scope", "refusal", "task")
+    refusal: Exception | None
+    task: Any
+    _cancellations: int
+    _scope: anyio.CancelScope
+
+    @classmethod
+    def of(cls, owner: object, message: Message) -> Self:
+        """The call that begins here, in a scope."""
+        call = super().of(owner, message)
+        call.task, call.refusal = None, None
+        return call
 
     def bounded(self, seconds: float | None) -> anyio.CancelScope:
         """The scope in which the command is answered, where there is one."""
@@ -71,7 +80,7 @@ class Call(Frame):
         if self.task is None:
             self._scope.cancel()
         else:
-            self._cancellations += 1
+            self._cancellations = 1 if self.refusal is None else self._cancellations + 1
             self.task.cancel()
         self.refusal = self.refusal or error
 
@@ -87,8 +96,9 @@ class Call(Frame):
         self.end()
         if session is not None:
             session.work.discard(self)
-        for _ in range(self._cancellations):
-            self.task.uncancel()
+        if self.refusal is not None:
+            for _ in range(self._cancellations):
+                self.task.uncancel()
 
     @property
     def reply(self) -> Exception:

@@ -45,7 +45,7 @@ _COROUTINE: type[Any] = types.CoroutineType
 def running_now(frame: Frame | None) -> Frame | None:
     """The delivery in whose handler the caller stands, if that handler has not suspended yet."""
     chain = () if frame is None else frame.chain()
-    return next((each for each in chain if each.is_delivery and not each.is_counted), None)
+    return next((each for each in chain if isinstance(each, DeliveryFrame) and not each.is_counted), None)
 
 
 class Dispatcher:
@@ -265,12 +265,11 @@ class Dispatcher:
             event, plan, context = take(), take(), take()
             budget -= plan.count
             frame = DeliveryFrame()
-            frame.message, frame.owner = event, owner
             above = context.get(current_handling)
             while above is not None and above.over:
                 above = above.above
-            if above is not None:
-                frame.above = above
+            frame.message, frame.owner, frame.above = event, owner, above
+            frame.over, frame.is_counted, frame.known_derived = False, False, None
             context.run(_set_current, frame)
             tells = self.tells and not tells_of_runtime(event.__class__)
             expires = plan.expires is not None
@@ -433,7 +432,7 @@ class Dispatcher:
         passed = context[current_handling]  # by the leader, who may have called another handler of the event below it
         assert passed is not None
         frame = DeliveryFrame.below(still_handled(passed.above), event)
-        frame.owner = self._owner
+        frame.owner, frame.is_counted = self._owner, False
         context.run(_set_current, frame)
         tells = self.tells and not tells_of_runtime(event.__class__)
         if tells:

@@ -18,7 +18,7 @@ from llmgine_core._acceptance import Acceptance
 from llmgine_core._answering import Answering
 from llmgine_core._calls import Call
 from llmgine_core._delivery import Dispatcher, running_now
-from llmgine_core._frames import Frame, current_frame, leave_frames
+from llmgine_core._frames import DeliveryFrame, Frame, current_frame, leave_frames
 from llmgine_core._herald import Herald
 from llmgine_core._idle import Idle
 from llmgine_core._keeper import SessionKeeper, in_background
@@ -472,7 +472,8 @@ class Engine:
             s.command for s in self.answering.streams if not s.waits_for_reader
         ]
         now = running_now(self.frame())
-        owed = self.dispatcher.pending - sum(call.is_counted or call is now for call in calls)
+        delivering = [call for call in calls if isinstance(call, DeliveryFrame)]
+        owed = self.dispatcher.pending - sum(call.is_counted or call is now for call in delivering)
         return owed <= 0 and all(id(command) in commands for command in busy)
 
     def stats(self) -> BusStats:

@@ -19,12 +19,11 @@ class Frame(Handling):
     Attributes:
         owner: the bus whose handler runs.
         is_delivery: whether it is an event handler's call, not a command handler's.
-        is_counted: whether it counts as a delivery that runs: from its first suspension on.
     """
 
+    __slots__ = ("owner",)
     owner: object
     is_delivery: ClassVar[bool] = False
-    is_counted: bool = False
 
     @classmethod
     def of(cls, owner: object, message: Message) -> Self:
@@ -52,8 +51,14 @@ class Frame(Handling):
 
 
 class DeliveryFrame(Frame):
-    """An event handler's call, or the calls of all handlers of an event that do not suspend."""
+    """An event handler's call, or the calls of all handlers of an event that do not suspend.
 
+    Attributes:
+        is_counted: whether it counts as a delivery that runs: from its first suspension on.
+    """
+
+    __slots__ = ("is_counted",)
+    is_counted: bool
     is_delivery: ClassVar[bool] = True
 
 

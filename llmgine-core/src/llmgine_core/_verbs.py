@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from asyncio import current_task
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmgine_core._calls import Call
 from llmgine_core._engine import Engine
+from llmgine_core._loop import current_task
 from llmgine_core._scopes import Scope
 from llmgine_core._subscriptions import DEFAULTS, CommandHandler, Options
 from llmgine_core.contracts import Command, Event, Overflow, Retry, StreamCommand, current_handling
@@ -160,8 +160,7 @@ class Verbs:
             session_id = command.header.session_id
         call = Call()
         call.message, call.owner, call.task = command, engine, current_task(engine.task_loop)
-        if above is not None:
-            call.above = above
+        call.above, call.over, call.known_derived, call.refusal = above, False, None, None
         answering = engine.answering
         session = None if session_id is None else answering.own(call, session_id)
         token = _set_current(call)
