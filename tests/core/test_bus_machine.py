@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import anyio
 import anyio.lowlevel
 import attrs
+import pytest
 from anyio.from_thread import start_blocking_portal
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -571,9 +572,10 @@ _SETTINGS = settings(
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
-TestOnAsyncio = OnAsyncio.TestCase
+# The tests of the bus's modules run the same lines.
+TestOnAsyncio = pytest.mark.no_cover(OnAsyncio.TestCase)
 TestOnAsyncio.settings = _SETTINGS
-TestOnTrio = OnTrio.TestCase
+TestOnTrio = pytest.mark.no_cover(OnTrio.TestCase)
 TestOnTrio.settings = _SETTINGS
-TestOverLoopback = OverLoopback.TestCase
+TestOverLoopback = pytest.mark.no_cover(OverLoopback.TestCase)
 TestOverLoopback.settings = _SETTINGS

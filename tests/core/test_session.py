@@ -588,6 +588,7 @@ async def test_sessions_close_in_any_order_and_from_any_task() -> None:
         assert bus.stats().sessions == 0
 
 
+@pytest.mark.no_cover  # what tracing costs here is what most others take together
 async def test_ten_thousand_sessions_leave_the_count_of_living_objects_flat() -> None:
     async def live(bus: MessageBus, number: int) -> None:
         async with bus.session(str(number)) as session:

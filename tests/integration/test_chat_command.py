@@ -73,9 +73,10 @@ def without(*distributions: str, cwd: Path) -> dict[str, str]:
 def traced(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[subprocess.CompletedProcess[str], list[dict[str, object]]]:
-    """One run with a trace: the process and its JSON lines."""
+    """One run with a trace, of two questions and an empty line: the process and its JSON lines."""
     folder = tmp_path_factory.mktemp("chat")
-    done = chat("--observability", "console,file", "--session", "newcomer", cwd=folder)
+    text = f"{QUESTION}\nWhat is 12 * 12?\n"
+    done = chat("--observability", "console,file", "--session", "newcomer", cwd=folder, text=text)
     lines = (folder / "llmgine-events.jsonl").read_text(encoding="utf-8").splitlines()
     return done, [json.loads(line) for line in lines]
 
@@ -141,12 +142,15 @@ def test_content_is_written_when_asked(tmp_path: Path) -> None:
     assert "What time is it in Tokyo?" in (tmp_path / "llmgine-events.jsonl").read_text(encoding="utf-8")
 
 
-def test_several_lines_are_several_turns_of_one_session(tmp_path: Path) -> None:
-    """Each line of the pipe gets its answer."""
-    done = chat(cwd=tmp_path, text="What time is it in Paris?\n\nWhat is 12 * 12?\n")
-    assert done.returncode == 0, done.stderr
+def test_several_lines_are_several_turns_of_one_session(
+    traced: tuple[subprocess.CompletedProcess[str], list[dict[str, object]]],
+) -> None:
+    """Each line of the pipe that says something gets its answer."""
+    done, events = traced
     assert TIME.search(done.stdout)
     assert "144" in done.stdout
+    turns = [e["session_id"] for e in events if e["type"] == "CommandStartedEvent" and '"StreamTurn"' in json.dumps(e)]
+    assert turns == ["newcomer", "newcomer"]
 
 
 @pytest.mark.parametrize(
@@ -201,9 +205,9 @@ def test_the_configuration_file_selects(tmp_path: Path) -> None:
 
 def test_the_environment_changes_the_model_that_nobody_configured(tmp_path: Path) -> None:
     """A setting of the default model needs no model in the configuration; one that it does not have is named."""
-    done = chat(cwd=tmp_path, variables={"LLMGINE_LLM__DEFAULT__MAX_OUTPUT_TOKENS": "50"})
-    assert done.returncode == 0, done.stderr
-    assert TIME.search(done.stdout)
+    done = chat(cwd=tmp_path, variables={"LLMGINE_LLM__DEFAULT__PATH": "elsewhere.gguf"})
+    assert done.returncode == 1
+    assert "elsewhere.gguf" in done.stderr
     done = chat(cwd=tmp_path, variables={"LLMGINE_LLM__DEFAULT__MAX_TOKENS": "50"})
     assert done.returncode == 1
     assert "LLMGINE_LLM__DEFAULT__MAX_TOKENS: unknown setting 'max_tokens'" in done.stderr

@@ -6,21 +6,28 @@ from typing import Any
 import anyio
 import pytest
 
-from llmgine_core.contracts import ChatMessage, LLMRequest, ToolCall, ToolDefinition, ToolResult
+from llmgine_core.contracts import (
+    ChatMessage,
+    LLMRequest,
+    LLMStreamEvent,
+    LLMToolCallDelta,
+    ToolCall,
+    ToolDefinition,
+    ToolResult,
+)
 from llmgine_llm_local import LocalLanguageModel
 from tests.llm_local.questions import ALL, QUESTIONS, TIME, Question
 
 
 def called(model: LocalLanguageModel, tools: tuple[ToolDefinition, ...], question: str) -> tuple[str | None, Any]:
-    """What the model calls for a question."""
+    """What the model calls for a question: its first step is the whole call, or the first of an answer nobody reads."""
 
-    async def ask() -> tuple[ToolCall, ...]:
-        return (
-            await model.generate(LLMRequest(messages=(ChatMessage.user(question),), tools=tools))
-        ).message.tool_calls
+    async def ask() -> LLMStreamEvent:
+        async with model.stream(LLMRequest(messages=(ChatMessage.user(question),), tools=tools)) as steps:
+            return await anext(steps)
 
-    calls = anyio.run(ask)
-    return (calls[0].name, json.loads(calls[0].arguments)) if calls else (None, None)
+    step = anyio.run(ask)
+    return (step.name, json.loads(step.arguments)) if isinstance(step, LLMToolCallDelta) else (None, None)
 
 
 def fitting(tools: tuple[ToolDefinition, ...]) -> list[Question]:

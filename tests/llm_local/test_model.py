@@ -55,7 +55,9 @@ async def test_it_calls_a_tool_without_examples_and_tells_the_result(model: Loca
 
 @pytest.mark.parametrize("message", ["Hello!", "Who are you?", "I like pizza."])
 async def test_a_message_that_needs_no_tool_calls_none(model: LocalLanguageModel, message: str) -> None:
-    answer = await model.generate(asking(ChatMessage.user(message), tools=(TIME, WEATHER, CALCULATOR)))
+    said = (ChatMessage.user(message),)
+    request = LLMRequest(messages=said, tools=(TIME, WEATHER, CALCULATOR), max_output_tokens=5)
+    answer = await model.generate(request)
     assert answer.message.tool_calls == ()
     assert answer.message.text != ""
 

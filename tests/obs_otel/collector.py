@@ -18,7 +18,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-__all__ = ["Collector", "attributes", "black_hole", "collector", "unused_port"]
+__all__ = ["Collector", "attributes", "black_hole", "collector", "refusing"]
 
 
 class Collector:
@@ -106,10 +106,12 @@ def black_hole() -> Generator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
-def unused_port() -> int:
-    """A port at which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+@contextmanager
+def refusing() -> Generator[str]:
+    """An address at which nobody listens, nor can anybody else on the machine meanwhile."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{held.getsockname()[1]}"
 
 
 def attributes(pairs: Any) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from llmgine_core import Event, RunTurn
 from llmgine_core.observability import EventRecord
 from llmgine_obs_otel import OpenTelemetryEventHandler
 from llmgine_obs_otel.providers import ExportError
-from tests.obs_otel.collector import black_hole, collector, unused_port
+from tests.obs_otel.collector import black_hole, collector, refusing
 from tests.obs_otel.story import Story, command_events, run
 
 
@@ -34,12 +34,13 @@ def close_in_time(handler: OpenTelemetryEventHandler, deadline: float) -> None:
 
 
 def test_a_dead_collector_does_not_hold_up_the_end() -> None:
-    handler = OpenTelemetryEventHandler(f"http://127.0.0.1:{unused_port()}", interval=0)
     events = Story.told().events
-    handler.start()
-    for event in events:
-        handler.accept(event)
-    close_in_time(handler, 1.0)
+    with refusing() as endpoint:
+        handler = OpenTelemetryEventHandler(endpoint, interval=0)
+        handler.start()
+        for event in events:
+            handler.accept(event)
+        close_in_time(handler, 1.0)
     assert_balanced(handler, len(events))
     assert handler.stats().failed + handler.stats().dropped > 0
 
@@ -56,13 +57,13 @@ def test_a_collector_that_never_answers_does_not_hold_up_the_end() -> None:
 
 
 def test_a_thread_that_was_left_behind_gives_up_instead_of_trying_on() -> None:
-    endpoint = f"http://127.0.0.1:{unused_port()}"
-    handler = OpenTelemetryEventHandler(endpoint, timeout=60.0, signals=["traces"], interval=0, name="left-behind")
-    handler.start()
-    (thread,) = [thread for thread in threading.enumerate() if thread.name == "llmgine-left-behind"]
-    handler.accept(command_events(RunTurn("hi"))[1])
-    assert not handler.close(0.2)
-    thread.join(5.0)
+    with refusing() as endpoint:
+        handler = OpenTelemetryEventHandler(endpoint, timeout=60.0, signals=["traces"], interval=0, name="left-behind")
+        handler.start()
+        (thread,) = [thread for thread in threading.enumerate() if thread.name == "llmgine-left-behind"]
+        handler.accept(command_events(RunTurn("hi"))[1])
+        assert not handler.close(0.2)
+        thread.join(5.0)
     assert not thread.is_alive()
 
 
