@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from llmgine_core._frames import DeliveryFrame, Frame, current_frame
-from llmgine_core._handlers import call_plainly, refuse_coroutine
+from llmgine_core._handlers import refuse_coroutine
 from llmgine_core._herald import Herald, tells_of_runtime
 from llmgine_core._idle import Idle
 from llmgine_core._loop import EventLoop, is_cancellation
 from llmgine_core._registry import HandlerRegistry
 from llmgine_core._room import Room
 from llmgine_core._subscriptions import Plan, Subscription
-from llmgine_core._workers import DONE, Failed, Lane, Late, Run, Worker, see_through
+from llmgine_core._workers import DONE, Failed, Lane, Late, Run, Worker, call_inline, see_through
 from llmgine_core.contracts import Event, current_handling, still_handled
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Dispatcher:
     @property
     def pending(self) -> int:
         """Deliveries that are not over: those that wait, whose handler has suspended, or which run right now."""
-        return self._room.queued + self.running + (running_now(current_frame(self._owner)) is not None)
+        return self._room.waiting + self.running + (running_now(current_frame(self._owner)) is not None)
 
     # owing
 
@@ -188,6 +188,9 @@ class Dispatcher:
             self._room.left_lane(subscription, session_id)
 
     def _settle(self, subscription: Subscription, event: Event, how: str) -> None:
+        if how == "delivered":
+            self._count(subscription, event)
+            return
         setattr(subscription, how, getattr(subscription, how) + 1)
         if subscription.session is not None:
             subscription.session.pending -= 1
@@ -257,6 +260,7 @@ class Dispatcher:
         """Deliver what waits, until nothing does (False), a handler suspends, or others should run (True)."""
         ingress, room, gate, owner, send = self._ingress, self._room, self._room.gate, self._owner, worker.shell.send
         take, budget = ingress.popleft, _TURN
+        said: Any
         while ingress:
             if budget <= 0:
                 if self._idle.waiting:
@@ -271,67 +275,129 @@ class Dispatcher:
             frame.message, frame.owner, frame.above = event, owner, above
             frame.over, frame.is_counted, frame.known_derived = False, False, None
             context.run(_set_current, frame)
-            tells = self.tells and not tells_of_runtime(event.__class__)
-            expires = plan.expires is not None
-            subscriptions, began = plan.subscriptions, 0.0
-            last = subscriptions[-1] if subscriptions else None  # all may have been taken out again
-            for subscription in subscriptions:
-                if subscription.is_plain and not subscription.lanes and not expires:
-                    room.queued -= 1
-                    own = context if subscription is last else context.copy()  # which only the last may spoil
-                elif self._may_begin(subscription, event, plan, context):
-                    own = context.copy()  # it may be called in it again
+            if not plan.is_quick or self.tells:
+                if self._deliver(worker, event, plan, context, frame):
+                    return True
+            else:
+                room.served, last = plan, plan.count - 1
+                for place, subscription in enumerate(plan.subscriptions):
+                    plan.at = place
+                    own = context if place == last else context.copy()  # which only the last may spoil
+                    if subscription.suspends:
+                        said = own.run(send, (subscription.call, event))
+                    else:
+                        try:
+                            answer = own.run(subscription.call, event)
+                            if type(answer) is _COROUTINE:
+                                refuse_coroutine(subscription.handler, answer)
+                            said = DONE
+                        except BaseException as error:  # whatever a handler raises is its own failure
+                            said = Failed(error)
+                    if said is not DONE or not plan.is_quick:
+                        run = Run(subscription, event, frame, own, context, said, 0.0)
+                        if self._deliver_slowly(worker, run, plan, context):
+                            return True
+                        break
                 else:
-                    continue
-                if tells:
-                    self._herald.started(subscription, event)
-                    began = time.perf_counter()
-                said: Any
-                if subscription.suspends:
-                    said = own.run(send, (subscription.call, event))
-                else:
-                    try:
-                        answer = own.run(subscription.call, event)
-                        if type(answer) is _COROUTINE:
-                            refuse_coroutine(subscription.handler, answer)
-                        said = DONE
-                    except BaseException as error:  # whatever a handler raises is its own failure
-                        said = Failed(error)
-                if said is DONE:
-                    subscription.delivered += 1
-                    if subscription.session is not None:
-                        subscription.session.pending -= 1
-                    if not subscription.is_plain:
-                        self._note_end(subscription, event, "delivered")
-                    if tells:
-                        self._herald.ended(subscription, event, "delivered", None, time.perf_counter() - began)
-                    continue
-                fresh = context if subscription.options.retry.attempts == 1 else context.copy()
-                run = Run(subscription, event, frame, own, fresh, said, began)
-                interrupts = type(said) is Failed and isinstance(said.error, KeyboardInterrupt)
-                if interrupts:
-                    self._finish(run, "discarded", said.error)
-                elif type(said) is Failed and not self._tries_again(run, said.error):
-                    self._finish(run, "failed", said.error)
-                    continue
-                if subscription is not last:  # the next leader goes on with the others
-                    others = subscriptions[subscriptions.index(subscription) + 1 :]
-                    context.run(_set_current, frame.above)  # they do not stand below this one's call
-                    ingress.extendleft((context, Plan(others, expires=plan.expires), event))
-                if gate.waiting:
-                    gate.let_in()
-                if interrupts:
-                    raise said.error
-                self._open_lane(worker, run, event.header.session_id)
-                return True
+                    room.queued -= plan.count
+                    room.served = None
+                    plan.done += 1
+                    plan.at = 0
             if gate.waiting:
                 gate.let_in()
             frame.over = True
-            if frame.above is not None:
+            if above is not None:
                 frame.end()
         if self._idle.waiting:
             self._idle.check()
         return False
+
+    def _deliver_slowly(self, worker: Worker, run: Run, plan: Plan, context: contextvars.Context) -> bool:
+        """Go on with an event whose delivery turns out to take more, from the handler on that was called last.
+
+        Returns:
+            Whether the worker is to see that handler, or one after it, through.
+        """
+        begun = plan.at + 1
+        plan.hand_over()
+        self._room.served = None
+        self._room.queued -= begun
+        if run.said is DONE:
+            self._count(run.subscription, run.event)
+        elif self._leaves(worker, run, plan, context):
+            return True
+        return self._deliver(worker, run.event, plan, context, run.frame, begun)
+
+    def _deliver(
+        self,
+        worker: Worker,
+        event: Event,
+        plan: Plan,
+        context: contextvars.Context,
+        frame: DeliveryFrame,
+        first: int = 0,
+    ) -> bool:
+        """Call the handlers of an event, from the place `first` on; whether the worker is to see one through."""
+        room, send = self._room, worker.shell.send
+        tells = self.tells and not tells_of_runtime(event.__class__)
+        expires, place, began = plan.expires is not None, first, 0.0
+        for subscription in plan.subscriptions[first:]:
+            place += 1
+            if subscription.is_plain and not subscription.lanes and not expires:
+                room.queued -= 1
+                own = context if place == plan.count else context.copy()  # which only the last may spoil
+            elif self._may_begin(subscription, event, plan, context):
+                own = context.copy()  # it may be called in it again
+            else:
+                continue
+            if tells:
+                self._herald.started(subscription, event)
+                began = time.perf_counter()
+            if subscription.suspends:
+                said = own.run(send, (subscription.call, event))
+            else:
+                said = call_inline(own, subscription.call, event)
+            if said is DONE:
+                self._count(subscription, event)
+                if tells:
+                    self._herald.ended(subscription, event, "delivered", None, time.perf_counter() - began)
+            else:
+                fresh = context if subscription.options.retry.attempts == 1 else context.copy()
+                if self._leaves(worker, Run(subscription, event, frame, own, fresh, said, began), plan, context):
+                    return True
+        return False
+
+    def _count(self, subscription: Subscription, event: Event) -> None:
+        """Count a delivery whose handler has returned."""
+        subscription.returned += 1
+        if subscription.session is not None:
+            subscription.session.pending -= 1
+        if not subscription.is_plain:
+            self._note_end(subscription, event, "delivered")
+
+    def _leaves(self, worker: Worker, run: Run, plan: Plan, context: contextvars.Context) -> bool:
+        """Whether the worker leaves the lead, to see a handler through that has suspended or is to be called again.
+
+        The next leader goes on with the others of the plan. If not, the handler has failed, which is counted.
+        """
+        error = run.said.error if type(run.said) is Failed else None
+        interrupts = isinstance(error, KeyboardInterrupt)
+        if error is not None and not interrupts and not self._tries_again(run, error):
+            self._book(run, "failed", error)
+            return False
+        if interrupts:
+            self._book(run, "discarded", error)
+        others = plan.subscriptions[plan.subscriptions.index(run.subscription) + 1 :]
+        if others:
+            context.run(_set_current, run.frame.above)  # they do not stand below this one's call
+            self._ingress.extendleft((context, Plan(others, expires=plan.expires), run.event))
+        if self._room.gate.waiting:
+            self._room.let_in()
+        if interrupts:
+            run.frame.end()
+            raise run.said.error
+        self._open_lane(worker, run, run.event.header.session_id)
+        return True
 
     def _may_begin(self, subscription: Subscription, event: Event, plan: Plan, context: contextvars.Context) -> bool:
         """Count a delivery as begun, unless it is too late for it or has to wait in its lane."""
@@ -356,6 +422,8 @@ class Dispatcher:
         worker.run = run
         worker.lane = run.subscription.lanes[session_id] = Lane(run.subscription, session_id, worker)
         self._lanes.add(worker.lane)
+        for plan in run.subscription.plans:
+            plan.note_lanes(1)
         run.frame.is_counted = True
         self.running += 1
         if self._idle.waiting:
@@ -367,6 +435,8 @@ class Dispatcher:
         self._lanes.discard(lane)
         if lane.subscription.lanes.get(lane.session_id) is lane:
             del lane.subscription.lanes[lane.session_id]
+            for plan in lane.subscription.plans:
+                plan.note_lanes(-1)
 
     async def _follow(self, worker: Worker, lane: Lane) -> bool:
         """See the lane's handler through, delivery after delivery; returns whether the worker's scope was cancelled."""
@@ -455,12 +525,8 @@ class Dispatcher:
         """Call the handler until it first suspends or ends."""
         if run.subscription.suspends:
             run.said = run.context.run(worker.shell.send, (run.subscription.call, run.event))
-            return
-        try:
-            run.context.run(call_plainly, run.subscription.call, run.event)
-            run.said = DONE
-        except BaseException as error:  # as in a coroutine
-            run.said = Failed(error)
+        else:
+            run.said = call_inline(run.context, run.subscription.call, run.event)
 
     async def _await_handler(self, worker: Worker, run: Run) -> None:
         timeout = run.subscription.options.timeout
@@ -492,9 +558,13 @@ class Dispatcher:
         return run.attempt < run.subscription.options.retry.attempts and isinstance(error, Exception)
 
     def _finish(self, run: Run, how: str, error: BaseException | None) -> None:
+        """Close the books of a delivery whose handler has been called, and its call."""
+        run.frame.end()
+        self._book(run, how, error)
+
+    def _book(self, run: Run, how: str, error: BaseException | None) -> None:
         """Close the books of a delivery whose handler has been called."""
         subscription, event = run.subscription, run.event
-        run.frame.end()
         if how == "failed" and error is not None:
             self._herald.failed(subscription, event, run.attempt, error)
         self._settle(subscription, event, how)

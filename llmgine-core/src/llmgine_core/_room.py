@@ -127,7 +127,8 @@ class Room:
     Attributes:
         capacity: the same.
         overflow: the same.
-        queued: how many there are.
+        queued: how many there are, with those of `served` that have.
+        served: the plan of the event that is being delivered, if that is quick.
         gate: where publishers wait for room on the bus.
     """
 
@@ -138,12 +139,18 @@ class Room:
         self.capacity: int = capacity
         self.overflow: Overflow = overflow
         self.queued: int = 0
-        self.gate: Gate = Gate(capacity, lambda: self.queued)
+        self.served: Plan | None = None
+        self.gate: Gate = Gate(capacity, lambda: self.waiting)
         self._lane_gates: dict[tuple[Subscription, str | None], Gate] = {}
+
+    @property
+    def waiting(self) -> int:
+        """How many deliveries have not started."""
+        return self.queued if self.served is None else self.queued - self.served.at - 1
 
     def has_reserve(self, count: int) -> bool:
         """Whether there is room for what must not wait: a reserve of twice the capacity on top of it."""
-        return self.queued + count <= (1 + _RESERVE) * self.capacity
+        return self.waiting + count <= (1 + _RESERVE) * self.capacity
 
     def may_wait(self, *, urgent: bool) -> bool:
         """Whether a publisher may wait for room elsewhere, too.

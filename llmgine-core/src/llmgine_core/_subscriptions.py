@@ -119,6 +119,7 @@ class Subscription:
         members: of a group, its members.
         plans: the bus's plans that it is in; what is owed by them is counted there, once for all of them.
         booked: deliveries beside those.
+        returned: deliveries beside those whose handler returned.
     """
 
     __slots__ = (
@@ -129,7 +130,6 @@ class Subscription:
         "alive",
         "booked",
         "call",
-        "delivered",
         "discarded",
         "dropped",
         "event_type",
@@ -142,6 +142,7 @@ class Subscription:
         "options",
         "plans",
         "receipts",
+        "returned",
         "scope",
         "session",
         "suspends",
@@ -177,7 +178,7 @@ class Subscription:
         self.members: deque[Member] | None = None
         self.plans: list[Plan] | tuple[()] = ()
         self.booked: int = 0
-        self.delivered: int = 0
+        self.returned: int = 0
         self.failed: int = 0
         self.dropped: int = 0
         self.expired: int = 0
@@ -206,6 +207,11 @@ class Subscription:
     def deliveries(self) -> int:
         """Accepted events that were owed to it."""
         return self.booked + sum([plan.puts for plan in self.plans]) if self.plans else self.booked
+
+    @property
+    def delivered(self) -> int:
+        """Deliveries whose handler returned."""
+        return self.returned + sum([plan.delivered_to(self) for plan in self.plans])
 
     @property
     def pending(self) -> int:
@@ -273,19 +279,30 @@ class Plan:
         is_shared: whether a group here matches, too, that is shared with other buses: the transport brings it its own.
         expires: when deliveries that have not begun expire, on the monotonic clock.
         generation: the state of the bus's own registrations that it was made for.
-        puts: how often it was used, while the registry keeps it for all events of a type.
-        is_kept: whether it does.
+        is_kept: whether the registry keeps it for all events of a type. Its books are then kept here, once for all who
+            get them.
+        puts: how many of them were accepted.
+        done: how many of them all have handled.
+        at: whose turn it is, by place, while one of them is being delivered; all before it have handled that one.
+        is_plain: whether it is kept, and all its subscriptions are plain.
+        lanes: how many lanes are open behind its subscriptions.
+        is_quick: whether an event can be delivered, as long as no handler suspends or fails, without asking more.
     """
 
     __slots__ = (
+        "at",
         "count",
+        "done",
         "expires",
         "generation",
         "is_bounded",
         "is_filtered",
         "is_kept",
+        "is_plain",
+        "is_quick",
         "is_shared",
         "is_special",
+        "lanes",
         "puts",
         "session",
         "session_count",
@@ -312,20 +329,47 @@ class Plan:
         self.expires: float | None = expires
         self.generation: int = generation
         self.puts: int = 0
+        self.done: int = 0
+        self.at: int = 0
+        self.lanes: int = 0
         self.is_kept: bool = False
+        self.is_plain: bool = False
+        self.is_quick: bool = False
 
     def keep(self) -> None:
-        """Count here, from now on, what is owed by this plan."""
+        """Count here, from now on, what is owed by this plan, and delivered."""
         self.is_kept = True
         for subscription in self.subscriptions:
             subscription.plans = [*subscription.plans, self]
+        self.is_plain = all(s.is_plain for s in self.subscriptions)
+        self.note_lanes(sum(len(s.lanes) for s in self.subscriptions))
+
+    def note_lanes(self, more: int) -> None:
+        """Note that lanes have opened behind its subscriptions, or closed."""
+        self.lanes += more
+        self.is_quick = self.is_plain and not self.lanes
+
+    def delivered_to(self, subscription: Subscription) -> int:
+        """How many deliveries to one of its subscriptions are counted here as delivered."""
+        return self.done + (self.subscriptions.index(subscription) < self.at)
+
+    def hand_over(self) -> None:
+        """Count the event that is being delivered with the subscriptions themselves, as far as it has been."""
+        if self.is_kept:
+            place, self.at = self.at, 0
+            self.puts -= 1
+            for subscription in self.subscriptions:
+                subscription.booked += 1
+            for subscription in self.subscriptions[:place]:
+                subscription.returned += 1
 
     def let_go(self) -> None:
         """Give what was counted here to the subscriptions."""
-        self.is_kept = False
         for subscription in self.subscriptions:
             subscription.booked += self.puts
+            subscription.returned += self.delivered_to(subscription)
             subscription.plans = [plan for plan in subscription.plans if plan is not self]
+        self.is_kept = self.is_plain = self.is_quick = False
 
 
 def total(stats: Iterable[DeliveryStats]) -> DeliveryStats:

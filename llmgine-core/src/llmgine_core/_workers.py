@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextvars
 import types
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import anyio
 
 from llmgine_core._frames import DeliveryFrame
+from llmgine_core._handlers import call_plainly
 from llmgine_core._loop import Ticket
 from llmgine_core._subscriptions import Subscription
 from llmgine_core.contracts import Event
 
-__all__ = ["DONE", "Failed", "Lane", "Late", "Run", "Worker", "see_through"]
+__all__ = ["DONE", "Failed", "Lane", "Late", "Run", "Worker", "call_inline", "see_through"]
 
 
 class Failed:
@@ -47,6 +48,15 @@ def _shell() -> Generator[Any, Any, None]:
         else:
             said = DONE
         handler = event = None  # or the worker, at rest, would keep the event
+
+
+def call_inline(context: contextvars.Context, handler: Callable[[Any], Any], event: Event) -> Any:
+    """Call a handler that does not suspend; `DONE` or `Failed`."""
+    try:
+        context.run(call_plainly, handler, event)
+    except BaseException as error:  # as in a coroutine
+        return Failed(error)
+    return DONE
 
 
 class Run:
