@@ -19,6 +19,7 @@ from benchmarks.handlers import Answerer
 from benchmarks.limits import Plain
 from benchmarks.ours import Ask, Said, ignore
 from llmgine_core import Message, MessageBus
+from llmgine_core._calls import Call
 from llmgine_core.contracts import Handling, current_handling
 from llmgine_core.contracts.header import set_header
 
@@ -93,7 +94,7 @@ def command_steps(bus: MessageBus) -> dict[str, Step]:
         handler = handlers.get(type(command))
         if handler is None:
             raise LookupError
-        call: Any = called(command)
+        call = Call.of(bus, command)
         call.task = asyncio.current_task(loop)
         running.add(call)
         token = set_current(call)
