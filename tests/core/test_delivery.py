@@ -724,3 +724,22 @@ async def test_the_books_hold_at_every_handler_of_an_event_also_after_one_has_ta
         *[(8, 4, 0, 4), (8, 5, 0, 3), (8, 6, 1, 1)],
         (8, 7, 1, 0),
     ]
+
+
+async def test_a_handler_that_fails_does_not_end_the_call_in_which_the_next_ones_of_the_event_stand() -> None:
+    ended: list[bool] = []
+    async with running() as bus:
+
+        def fails(_: Said) -> None:
+            raise ValueError("it always does")
+
+        def look(_: Said) -> None:
+            here = current_handling.get()
+            assert here is not None
+            ended.append(here.over)
+
+        bus.register_event_handler(Said, fails)
+        bus.register_event_handler(Said, look)
+        await bus.publish(Said())
+        await bus.wait_idle()
+    assert ended == [False]
