@@ -88,9 +88,8 @@ async def take_turns(measure: Measure, adapter: Adapter, size: Size, rounds: int
         contestants = [await stack.enter_async_context(subject(adapter, size)) for subject in subjects]
         figures: list[list[float]] = [[] for _ in contestants]
         for _ in range(rounds):
-            # each round pays for its own garbage, not for that of the one before
-            gc.collect()
             for once, taken in zip(contestants, figures, strict=True):
+                gc.collect()  # each pays for its own garbage, not for that of the one before
                 taken.append(await once())
     keep = min if measure.keep == "best" else max
     *limit, value = (keep(taken) for taken in figures)
