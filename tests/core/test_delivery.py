@@ -455,7 +455,7 @@ async def test_lanes_and_counts_are_gone_when_nothing_is_pending(caplog: pytest.
         dispatcher: Any = bus._engine.dispatcher
         await anyio.wait_all_tasks_blocked()
         assert dispatcher._lanes == set()
-        assert not dispatcher._ingress
+        assert not dispatcher.ingress
         assert dispatcher.pending == 0
         assert len(bus.stats().subscriptions) == 2
         assert bus.stats().total.delivered == 100

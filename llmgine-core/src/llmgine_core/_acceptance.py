@@ -61,12 +61,19 @@ class Acceptance:
             plan = engine.registry.plan(kind, event.header.session_id)
         else:
             return False
-        room = engine.room
-        gate = room.gate
-        if plan.is_special or gate.waiting or gate.promised or room.queued + plan.count > room.capacity:
+        room, dispatcher = engine.room, engine.dispatcher
+        gate, queued = room.gate, room.queued + plan.count
+        if plan.is_special or gate.waiting or gate.promised or queued > room.capacity:
             return False
         self.accepted += 1
-        engine.dispatcher.put(event, plan, _copy_context())
+        if plan.is_plain:  # what `put` does then, without the call
+            plan.puts += 1
+            room.queued = queued
+            dispatcher.ingress.extend((event, plan, _copy_context()))
+            if not dispatcher.is_led:
+                dispatcher.appoint()
+        else:
+            dispatcher.put(event, plan, _copy_context())
         if engine.is_watched:  # once it is owed: a tap may take handlers out
             engine.show(event)
         return True

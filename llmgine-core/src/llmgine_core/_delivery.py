@@ -67,9 +67,9 @@ class Dispatcher:
     def __init__(self, owner: object, registry: HandlerRegistry, room: Room, herald: Herald, idle: Idle) -> None:
         self._owner = owner
         self._registry, self._room, self._herald, self._idle = registry, room, herald, idle
-        self._ingress: deque[Any] = deque()  # event, plan, context, end to end: a tuple of them costs 64 bytes more
+        self.ingress: deque[Any] = deque()  # event, plan, context, end to end: a tuple of them costs 64 bytes more
         self._lanes: set[Lane] = set()
-        self._is_led = False
+        self.is_led = False
         self._resting: list[Worker] = []
         self.running: int = 0
         self.unmatched: int = 0
@@ -79,7 +79,7 @@ class Dispatcher:
         """Begin to deliver, in tasks of this group."""
         self._loop, self._tasks = loop, tasks
         self._context = contextvars.copy_context()
-        self._is_led = False
+        self.is_led = False
         self._resting.clear()
 
     @property
@@ -104,12 +104,12 @@ class Dispatcher:
         if plan.is_bounded:
             self._count_waiting(plan, event.header.session_id)
         self._room.queued += plan.count
-        ingress = self._ingress
+        ingress = self.ingress
         ingress.append(event)
         ingress.append(plan)
         ingress.append(context)
-        if not self._is_led:
-            self._appoint()
+        if not self.is_led:
+            self.appoint()
 
     def _count_waiting(self, plan: Plan, session_id: str | None) -> None:
         for subscription in plan.subscriptions:
@@ -159,7 +159,7 @@ class Dispatcher:
         return True
 
     def _drop_from_ingress(self, yielding: set[Subscription], is_of: Callable[[str | None], bool]) -> bool:
-        ingress = self._ingress
+        ingress = self.ingress
         for index in range(0, len(ingress), 3):
             event, plan = ingress[index], ingress[index + 1]
             if not is_of(event.header.session_id):
@@ -206,9 +206,9 @@ class Dispatcher:
 
     # leading
 
-    def _appoint(self) -> None:
+    def appoint(self) -> None:
         """Have a worker lead."""
-        self._is_led = True
+        self.is_led = True
         if self._resting:
             worker = self._resting.pop()
             assert worker.ticket is not None
@@ -248,17 +248,17 @@ class Dispatcher:
 
     async def _lead_on(self, worker: Worker) -> None:
         if not self._lead(worker):
-            self._is_led = worker.leads = False
+            self.is_led = worker.leads = False
         elif worker.lane is None:
             await self._loop.breathe()
         else:  # another leads while this one sees its handler through
-            worker.leads = self._is_led = False
-            if self._ingress:
-                self._appoint()
+            worker.leads = self.is_led = False
+            if self.ingress:
+                self.appoint()
 
     def _lead(self, worker: Worker) -> bool:  # noqa: C901 - a call for each step would double what a delivery costs
         """Deliver what waits, until nothing does (False), a handler suspends, or others should run (True)."""
-        ingress, room, gate, owner, send = self._ingress, self._room, self._room.gate, self._owner, worker.shell.send
+        ingress, room, gate, owner, send = self.ingress, self._room, self._room.gate, self._owner, worker.shell.send
         take, budget = ingress.popleft, _TURN
         said: Any
         while ingress:
@@ -279,22 +279,21 @@ class Dispatcher:
                 if self._deliver(worker, event, plan, context, frame):
                     return True
             else:
-                room.served, last = plan, plan.count - 1
-                for place, subscription in enumerate(plan.subscriptions):
-                    plan.at = place
-                    own = context if place == last else context.copy()  # which only the last may spoil
-                    if subscription.suspends:
-                        said = own.run(send, (subscription.call, event))
+                room.served = plan
+                for plan.at, call, suspends, is_last in plan.steps:
+                    own = context if is_last else context.copy()  # which only the last may spoil
+                    if suspends:
+                        said = own.run(send, (call, event))
                     else:
                         try:
-                            answer = own.run(subscription.call, event)
+                            answer = own.run(call, event)
                             if type(answer) is _COROUTINE:
-                                refuse_coroutine(subscription.handler, answer)
+                                refuse_coroutine(call, answer)
                             said = DONE
                         except BaseException as error:  # whatever a handler raises is its own failure
                             said = Failed(error)
                     if said is not DONE or not plan.is_quick:
-                        run = Run(subscription, event, frame, own, context, said, 0.0)
+                        run = Run(plan.subscriptions[plan.at], event, frame, own, context, said, 0.0)
                         if self._deliver_slowly(worker, run, plan, context):
                             return True
                         break
@@ -390,7 +389,7 @@ class Dispatcher:
         others = plan.subscriptions[plan.subscriptions.index(run.subscription) + 1 :]
         if others:
             context.run(_set_current, run.frame.above)  # they do not stand below this one's call
-            self._ingress.extendleft((context, Plan(others, expires=plan.expires), run.event))
+            self.ingress.extendleft((context, Plan(others, expires=plan.expires), run.event))
         if self._room.gate.waiting:
             self._room.let_in()
         if interrupts:
@@ -607,16 +606,16 @@ class Dispatcher:
         for lane in list(self._lanes):
             self._discard_lane(lane)
         self._take_from_ingress({s for plan in self._plans() for s in plan.subscriptions})
-        self._ingress.clear()
+        self.ingress.clear()
 
     def _plans(self) -> Iterator[Plan]:
         """The plans of what waits in the queue."""
-        return (self._ingress[index] for index in range(1, len(self._ingress), 3))
+        return (self.ingress[index] for index in range(1, len(self.ingress), 3))
 
     def _take_from_ingress(self, leaving: set[Subscription]) -> None:
         """Discard what waits in the queue for these subscriptions."""
         shorter: dict[Plan, Plan] = {}  # most events have the same plan
-        ingress = self._ingress
+        ingress = self.ingress
         for index in range(0, len(ingress), 3):
             event, plan = ingress[index], ingress[index + 1]
             gone = [s for s in plan.subscriptions if s in leaving]

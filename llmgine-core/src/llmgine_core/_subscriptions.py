@@ -306,6 +306,7 @@ class Plan:
         "puts",
         "session",
         "session_count",
+        "steps",
         "subscriptions",
     )
 
@@ -328,6 +329,7 @@ class Plan:
         self.is_shared: bool = is_shared
         self.expires: float | None = expires
         self.generation: int = generation
+        self.steps: tuple[tuple[int, Callable[[Any], Any], bool, bool], ...] = ()
         self.puts: int = 0
         self.done: int = 0
         self.at: int = 0
@@ -342,6 +344,8 @@ class Plan:
         for subscription in self.subscriptions:
             subscription.plans = [*subscription.plans, self]
         self.is_plain = all(s.is_plain for s in self.subscriptions)
+        last = self.count - 1
+        self.steps = tuple((at, s.call, s.suspends, at == last) for at, s in enumerate(self.subscriptions))
         self.note_lanes(sum(len(s.lanes) for s in self.subscriptions))
 
     def note_lanes(self, more: int) -> None:

@@ -158,7 +158,7 @@ class Verbs:
                 answer = await engine.answering.execute(command, timeout, scope)
                 return answer
             session_id = command.header.session_id
-        call = Call()
+        call, handler = Call(), registration.handler
         call.message, call.owner, call.task = command, engine, current_task(engine.task_loop)
         call.above, call.over, call.known_derived, call.refusal = above, False, None, None
         answering = engine.answering
@@ -170,7 +170,7 @@ class Verbs:
             if engine.hears_commands:
                 answer = await answering.tell_of(call, registration)
             else:
-                answer = await registration.handler(command)
+                answer = await handler(command)
             return answer
         except BaseException as error:
             if (refusal := call.refused(error)) is not None:
