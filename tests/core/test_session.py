@@ -8,6 +8,7 @@ import contextvars
 import gc
 import weakref
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -27,6 +28,9 @@ from llmgine_core import (
     SessionExistsError,
     SessionStartEvent,
 )
+from llmgine_core._delivery import Dispatcher
+from llmgine_core._idle import Idle
+from llmgine_core._subscriptions import Subscription
 from tests.core.messages import Ask, Count, Gate, Noted, Recorder, Said, answer, balanced, in_background, running
 
 
@@ -558,6 +562,60 @@ async def test_a_bus_that_stops_ends_the_sessions_that_are_open() -> None:
         assert session.closed
     assert gate.cancelled
     assert len(own.seen) == 1
+
+
+async def test_a_bus_that_stops_asks_each_of_its_sessions_only_when_it_is_concerned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked, check = 0, Idle.check
+
+    def counting(idle: Idle) -> None:
+        nonlocal asked
+        asked += len(idle.waiting)
+        check(idle)
+
+    monkeypatch.setattr(Idle, "check", counting)
+    bus, ended, number = MessageBus(), Recorder(), 200
+    await bus.start()
+    for _ in range(number):
+        session = await bus.session().__aenter__()
+        session.register_event_handler(SessionEndEvent, ended)
+    await bus.stop(drain=30)
+    assert len(ended.seen) == number
+    assert number <= asked < 10 * number  # all of them at each delivery, and a stop of thousands would take minutes
+
+
+async def test_sessions_that_fail_at_once_have_the_queue_looked_through_once_for_all_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked, take = 0, Dispatcher._take_from_ingress
+
+    def counting(dispatcher: Dispatcher, leaving: set[Subscription]) -> None:
+        nonlocal looked
+        looked += 1
+        take(dispatcher, leaving)
+
+    monkeypatch.setattr(Dispatcher, "_take_from_ingress", counting)
+    async with running() as bus:
+        number, recorder = 50, Recorder()
+
+        async def fail() -> None:
+            with suppress(ZeroDivisionError):
+                async with bus.session() as session:
+                    session.register_event_handler(Said, recorder)
+                    for _ in range(10):
+                        await session.publish(Said())
+                    raise ZeroDivisionError
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(number):
+                tasks.start_soon(fail)
+        await bus.wait_idle(timeout=5)
+        total = bus.stats().total
+        assert total.deliveries == number * 10
+        assert total.delivered == len(recorder.seen)
+        assert total.discarded == number * 10 - len(recorder.seen) > 0
+        assert 0 < looked < number / 5
 
 
 async def test_a_bus_that_stops_at_its_deadline_still_shows_the_end_of_its_sessions() -> None:

@@ -90,7 +90,7 @@ class Answering:
         state = None if session_id is None else self._engine.keeper.sessions.get(session_id)
         if state is None or is_below_delivery(self._engine.frame()):
             return None
-        state.work.add(work)
+        state.begin(work)
         return state
 
     async def execute(self, message: Any, timeout: float | None, scope: Scope) -> Any:
@@ -171,7 +171,7 @@ class Answering:
         finally:
             among.discard(work)
             if owner is not None:
-                owner.work.discard(work)
+                owner.finish(work)
             self._engine.idle.check()
 
     def stream(

@@ -95,7 +95,7 @@ class Call(Frame):
         """Let go of what is above and of the session that it ran for, and give the task its cancellations back."""
         self.end()
         if session is not None:
-            session.work.discard(self)
+            session.finish(self)
         if self.refusal is not None:
             for _ in range(self._cancellations):
                 self.task.uncancel()

@@ -59,6 +59,8 @@ class Dispatcher:
         idle: who waits until nothing is owed.
 
     Attributes:
+        ingress: what waits to be led: event, plan, context, end to end, since a tuple of them costs 64 bytes more.
+        is_led: whether a worker leads.
         running: deliveries whose handler has suspended.
         unmatched: accepted events that nobody subscribed to.
         tells: whether anybody would hear of handlers that start and end.
@@ -67,10 +69,11 @@ class Dispatcher:
     def __init__(self, owner: object, registry: HandlerRegistry, room: Room, herald: Herald, idle: Idle) -> None:
         self._owner = owner
         self._registry, self._room, self._herald, self._idle = registry, room, herald, idle
-        self.ingress: deque[Any] = deque()  # event, plan, context, end to end: a tuple of them costs 64 bytes more
         self._lanes: set[Lane] = set()
-        self.is_led = False
         self._resting: list[Worker] = []
+        self._leaving: set[Subscription] = set()  # what waits in the queue for them is to be discarded
+        self.ingress: deque[Any] = deque()
+        self.is_led: bool = False
         self.running: int = 0
         self.unmatched: int = 0
         self.tells: bool = False
@@ -104,10 +107,7 @@ class Dispatcher:
         if plan.is_bounded:
             self._count_waiting(plan, event.header.session_id)
         self._room.queued += plan.count
-        ingress = self.ingress
-        ingress.append(event)
-        ingress.append(plan)
-        ingress.append(context)
+        self.ingress.extend((event, plan, context))
         if not self.is_led:
             self.appoint()
 
@@ -192,8 +192,10 @@ class Dispatcher:
             self._count(subscription, event)
             return
         setattr(subscription, how, getattr(subscription, how) + 1)
-        if subscription.session is not None:
-            subscription.session.pending -= 1
+        if (session := subscription.session) is not None:
+            session.pending -= 1
+            if session.idle is not None:
+                session.idle.check()
         if not subscription.is_plain:
             self._note_end(subscription, event, how)
 
@@ -261,6 +263,9 @@ class Dispatcher:
         ingress, room, gate, owner, send = self.ingress, self._room, self._room.gate, self._owner, worker.shell.send
         take, budget = ingress.popleft, _TURN
         said: Any
+        if self._leaving:
+            leaving, self._leaving = self._leaving, set()
+            self._take_from_ingress(leaving)
         while ingress:
             if budget <= 0:
                 if self._idle.waiting:
@@ -280,7 +285,7 @@ class Dispatcher:
                     return True
             else:
                 room.served = plan
-                for plan.at, call, suspends, is_last in plan.steps:
+                for plan.at, call, suspends, is_last in plan.steps:  # noqa: B020 - it is an attribute of the plan
                     own = context if is_last else context.copy()  # which only the last may spoil
                     if suspends:
                         said = own.run(send, (call, event))
@@ -369,8 +374,10 @@ class Dispatcher:
     def _count(self, subscription: Subscription, event: Event) -> None:
         """Count a delivery whose handler has returned."""
         subscription.returned += 1
-        if subscription.session is not None:
-            subscription.session.pending -= 1
+        if (session := subscription.session) is not None:
+            session.pending -= 1
+            if session.idle is not None:
+                session.idle.check()
         if not subscription.is_plain:
             self._note_end(subscription, event, "delivered")
 
@@ -419,10 +426,9 @@ class Dispatcher:
 
     def _open_lane(self, worker: Worker, run: Run, session_id: str | None) -> None:
         worker.run = run
-        worker.lane = run.subscription.lanes[session_id] = Lane(run.subscription, session_id, worker)
+        worker.lane = Lane(run.subscription, session_id, worker)
+        run.subscription.open_lane(session_id, worker.lane)
         self._lanes.add(worker.lane)
-        for plan in run.subscription.plans:
-            plan.note_lanes(1)
         run.frame.is_counted = True
         self.running += 1
         if self._idle.waiting:
@@ -432,10 +438,7 @@ class Dispatcher:
         self._discard_lane(lane)
         lane.worker.lane = None
         self._lanes.discard(lane)
-        if lane.subscription.lanes.get(lane.session_id) is lane:
-            del lane.subscription.lanes[lane.session_id]
-            for plan in lane.subscription.plans:
-                plan.note_lanes(-1)
+        lane.subscription.close_lane(lane.session_id, lane)
 
     async def _follow(self, worker: Worker, lane: Lane) -> bool:
         """See the lane's handler through, delivery after delivery; returns whether the worker's scope was cancelled."""
@@ -591,20 +594,23 @@ class Dispatcher:
             self._give_up(lane.subscription, event, "discarded")
 
     def cancel_scope(self, subscriptions: list[Subscription]) -> None:
-        """Discard what waits for these subscriptions, and cancel their handlers that run."""
+        """Discard what waits for these subscriptions, and cancel their handlers that run.
+
+        What waits in the queue is discarded before another handler is called: many sessions may end at once, and to
+        look through the queue for each would take minutes.
+        """
         for lane in [lane for s in subscriptions for lane in s.lanes.values()]:
             self._discard_lane(lane)
             lane.worker.gives_up = True
             lane.worker.scope.cancel()
-        mine = {s for s in subscriptions if s.pending > len(s.lanes)}
-        if mine:
-            self._take_from_ingress(mine)
+        self._leaving.update([s for s in subscriptions if s.pending > len(s.lanes)])
         self._idle.check()
 
     def discard_queues(self) -> None:
         """Discard all that waits."""
         for lane in list(self._lanes):
             self._discard_lane(lane)
+        self._leaving.clear()
         self._take_from_ingress({s for plan in self._plans() for s in plan.subscriptions})
         self.ingress.clear()
 

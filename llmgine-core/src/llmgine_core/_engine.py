@@ -8,7 +8,7 @@ import functools
 import logging
 import signal
 import weakref
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -127,7 +127,7 @@ class Engine:
         self.idle: Idle = Idle()
         self.room: Room = Room(capacity, overflow)
         self.registry: HandlerRegistry = HandlerRegistry(self.threads, self._discard, self._notice)
-        self.bus_commands: dict[type[Message], CommandHandler] = self.registry.bus.commands
+        self.bus_commands: Mapping[type[Message], CommandHandler] = self.registry.bus.commands
         self.link: Link = Link(self, transport)
         if not self.link.is_direct:
             self.registry.interest = self.link
@@ -264,7 +264,8 @@ class Engine:
         with anyio.move_on_after(drain):
             await self.idle.wait_until(self._is_idle)
             for state in sessions:
-                self.keeper.close_soon(state, None)
+                if not self.keeper.end_at_once(state):
+                    self.keeper.close_soon(state, None)
             await self.idle.wait_until(lambda: not self.keeper.sessions and self._is_idle())
         self.herald.tell_all()
         left = self.dispatcher.pending
@@ -419,7 +420,7 @@ class Engine:
         self.complete(event, scope)
         scheduled = Scheduled()
         if isinstance(scope, SessionState):
-            scope.work.add(scheduled)
+            scope.begin(scheduled)
         self.spawn(self._publish_later, scope, scheduled, event, delay)
         return scheduled
 
@@ -434,8 +435,7 @@ class Engine:
             _logger.exception("%s was due and could not be published", event.type_name)
         finally:
             if isinstance(scope, SessionState):
-                scope.work.discard(scheduled)
-                self.idle.check()
+                scope.finish(scheduled)
 
     async def redeliver(self, id: str) -> None:
         """Owe the event of a dead letter once more to the subscription that failed on it."""

@@ -50,9 +50,9 @@ class SessionKeeper:
 
     def end_at_once(self, state: SessionState) -> bool:
         """End a session that owes nobody anything and of whose end nobody hears; whether it was one."""
-        if state.pending or state.work or state.errors or not state.is_open or self._engine.state != "running":
+        if state.pending or state.work or state.errors or not state.is_open:
             return False
-        if self._engine.hears_ends:
+        if self._engine.hears_ends or self._engine.state not in ("running", "stopping"):
             return False
         self.forget_session(state)
         return True
@@ -76,7 +76,7 @@ class SessionKeeper:
         state.set_phase("closing")
         try:
             with anyio.move_on_after(state.drain) as patience:
-                await self._engine.idle.wait_until(lambda: not state.pending)
+                await state.wait_until(lambda: not state.pending)
         finally:
             if state.phase == "closing":  # else the bus has ended meanwhile, and the session with it
                 state.set_phase("open")
@@ -112,8 +112,9 @@ class SessionKeeper:
             work.fail(SessionClosedError(state.name))
         await self._cancel_session(state)
         state.set_phase("told")
-        info = None if error is None else ErrorInfo.from_exception(error)
-        self._engine.acceptance.emit(state.end_event(_outcome_of(error), info))
+        if self._engine.hears_ends:
+            info = None if error is None else ErrorInfo.from_exception(error)
+            self._engine.acceptance.emit(state.end_event(_outcome_of(error), info))
         self._engine.registry.seal(state)
         await self._drain_session(state, ())
         self.forget_session(state)
@@ -123,19 +124,19 @@ class SessionKeeper:
     async def _drain_session(self, state: SessionState, asking: Sequence[Message]) -> None:
         """Wait, for the session's own time, until its handlers have taken what they are owed, and commands ended."""
 
-        def is_drained() -> bool:
-            return not state.pending and not any(
-                call.message is c for call in self._engine.answering.running for c in asking
-            )
+        def is_over() -> bool:
+            return not any(call.message is c for call in self._engine.answering.running for c in asking)
 
         with anyio.move_on_after(state.drain):
-            await self._engine.idle.wait_until(is_drained)
+            while state.pending or not is_over():
+                await state.wait_until(lambda: not state.pending)
+                await self._engine.idle.wait_until(is_over)
 
     async def _cancel_session(self, state: SessionState) -> None:
         """Give up what the session's handlers are owed, and wait until they and the session's work have ended."""
         self._engine.dispatcher.cancel_scope(state.subscriptions)
         with anyio.move_on_after(state.drain) as patience:
-            await self._engine.idle.wait_until(lambda: not state.work and not state.pending)
+            await state.wait_until(lambda: not state.work and not state.pending)
         if patience.cancelled_caught:
             _logger.error("session %r ended, but something of it does not heed its cancellation", state.id)
 
@@ -158,7 +159,7 @@ class SessionKeeper:
 
     def abandon(self, state: SessionState) -> None:
         """Close a session that outlived the bus; only taps hear of its end."""
-        if state.phase != "told":
+        if state.phase != "told" and self._engine.hears_ends:
             self._engine.acceptance.emit(state.end_event(Outcome.CANCELLED, None))
         self.forget_session(state)
 

@@ -91,7 +91,8 @@ class HandlerRegistry:
             raise DuplicateHandlerError(origin.__qualname__, _where(scope), known.name)
         is_plain = timeout is None and not streams
         name = handler_name(handler)
-        registration = scope.commands[origin] = CommandHandler(origin, handler, timeout, scope, is_plain, name, self)
+        registration = CommandHandler(origin, handler, timeout, scope, is_plain, name, self)
+        scope.add_command(registration)
         if scope.id is not None:
             self.answering[scope.id] = scope
         elif self.interest is not None:
@@ -100,11 +101,9 @@ class HandlerRegistry:
 
     def remove_command(self, registration: CommandHandler) -> None:
         """Take out a command handler; without effect if it is out."""
-        scope, kind = registration.scope, registration.command_type
-        if scope.commands.get(kind) is registration:
-            del scope.commands[kind]
-            if scope.id is None and self.interest is not None:
-                self.interest.unserve(kind)
+        scope = registration.scope
+        if scope.remove_command(registration) and scope.id is None and self.interest is not None:
+            self.interest.unserve(registration.command_type)
 
     def find_command(self, kind: type[Message], session_id: str | None) -> CommandHandler | None:
         """The handler of the command's session, else the bus's."""
@@ -234,7 +233,7 @@ class HandlerRegistry:
             self.generation += 1
             for plan in scope.plans.values():
                 plan.let_go()
-        scope.plans.clear()
+        scope.plans = {}
 
     def retire(self, subscription: Subscription) -> None:
         """Once a withdrawn subscription is owed nothing more, add its books to those of its handler."""
@@ -252,7 +251,8 @@ class HandlerRegistry:
         scope = self.listening.get(session_id, self.bus)
         plan = scope.plans.get(kind)
         if plan is None or plan.generation != self.generation:
-            plan = scope.plans[kind] = self._make_plan(kind, scope)
+            plan = self._make_plan(kind, scope)
+            scope.keep_plan(kind, plan)
         return plan
 
     def _make_plan(self, kind: type[Event], scope: Scope) -> Plan:
@@ -290,7 +290,7 @@ class HandlerRegistry:
         """Unregister everything of a session."""
         if scope.commands:
             self.answering.pop(scope.id, None)
-            scope.commands.clear()
+            scope.commands = {}
         if not scope.subscriptions:
             return
         if self.listening.pop(scope.id, None) is None:

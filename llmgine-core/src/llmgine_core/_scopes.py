@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import anyio
 
 from llmgine_core._frames import Frame
+from llmgine_core._idle import Idle
 from llmgine_core.contracts import ErrorInfo, Event, Header, Message, Outcome
 from llmgine_core.contracts.header import session_header
 from llmgine_core.errors import SessionClosedError
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Scope", "SessionState", "Work", "refuse_foreign"]
 
 _now = time.perf_counter
+_NOTHING: Final[Mapping[Any, Any]] = MappingProxyType({})
+"""What a session has of most things: six empty containers take longer to make than the session, and half its memory."""
 
 
 class Work(Protocol):
@@ -38,21 +43,23 @@ class Scope:
         known_header: `header`, once it has been asked for.
         is_open: whether work may come from anywhere; always true of the bus, whose own state says more.
         pending: deliveries that the session's own handlers are owed; not counted for the bus.
+        idle: who waits until the session is owed less, or has less work; None if nobody ever did.
         commands: the command handlers registered here.
         subscriptions: the event handlers registered here.
         plans: who gets an event of which type; made when first needed.
     """
 
-    __slots__ = ("commands", "id", "is_open", "known_header", "pending", "plans", "subscriptions")
+    __slots__ = ("commands", "id", "idle", "is_open", "known_header", "pending", "plans", "subscriptions")
 
     def __init__(self, id: str | None) -> None:
         self.id: str | None = id
         self.known_header: Header | None = None
         self.is_open: bool = True
         self.pending: int = 0
-        self.commands: dict[type[Message], CommandHandler] = {}
+        self.idle: Idle | None = None
+        self.commands: Mapping[type[Message], CommandHandler] = {}
         self.subscriptions: list[Subscription] = []
-        self.plans: dict[type[Event], Plan] = {}
+        self.plans: Mapping[type[Event], Plan] = {}
 
     @property
     def header(self) -> Header:
@@ -60,6 +67,26 @@ class Scope:
         if self.known_header is None:
             self.known_header = session_header(self.id)
         return self.known_header
+
+    def add_command(self, handler: CommandHandler) -> None:
+        """Have commands of its type answered by this handler."""
+        if not isinstance(self.commands, dict):
+            self.commands = {}
+        self.commands[handler.command_type] = handler
+
+    def remove_command(self, handler: CommandHandler) -> bool:
+        """Take the handler out; whether it was there."""
+        kind = handler.command_type
+        if not isinstance(self.commands, dict) or self.commands.get(kind) is not handler:
+            return False
+        del self.commands[kind]
+        return True
+
+    def keep_plan(self, kind: type[Event], plan: Plan) -> None:
+        """Keep who gets an event of that type."""
+        if not isinstance(self.plans, dict):
+            self.plans = {}
+        self.plans[kind] = plan
 
     def check(self, frame: Frame | None) -> None:
         """Refuse new work if the scope takes none from a caller who stands there; the bus's own scope always does."""
@@ -88,16 +115,17 @@ class SessionState(Scope):
         self.known_header: Header | None = None
         self.is_open: bool = False
         self.pending: int = 0
-        self.commands: dict[type[Message], CommandHandler] = {}
+        self.idle: Idle | None = None
+        self.commands: Mapping[type[Message], CommandHandler] = _NOTHING
         self.subscriptions: list[Subscription] = []
-        self.plans: dict[type[Event], Plan] = {}
+        self.plans: Mapping[type[Event], Plan] = _NOTHING
         self.drain: float = drain
         self.began: float = _now()
         self.members: int = 0
         self.phase: str = "new"
-        self.work: set[Work] = set()
-        self.errors: list[BaseException] = []
-        self.on_end: list[Callable[[], object]] = []
+        self.work: AbstractSet[Work] = frozenset()
+        self.errors: Sequence[BaseException] = ()
+        self.on_end: Sequence[Callable[[], object]] = ()
         self.leaves_later: bool = False
         self._ended: anyio.Event | None = None
 
@@ -120,6 +148,27 @@ class SessionState(Scope):
             raise RuntimeError(f"session {self.id!r} is not open yet; enter it: async with bus.session() as session")
         if self.phase != "closing" or frame is None or not frame.serves(self.name):
             raise SessionClosedError(self.name)
+
+    def begin(self, work: Work) -> None:
+        """Let work end with the session."""
+        if not isinstance(self.work, set):
+            self.work = set()
+        self.work.add(work)
+
+    def finish(self, work: Work) -> None:
+        """Let go of work that has ended."""
+        if isinstance(self.work, set):
+            self.work.discard(work)
+        if self.idle is not None:
+            self.idle.check()
+
+    async def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Wait until a condition holds that only what the session is owed, and its work, can change.
+
+        The sessions of a bus wait apart: when it stops, all of them do, and each delivery concerns one.
+        """
+        self.idle = self.idle or Idle()
+        await self.idle.wait_until(condition)
 
     def set_phase(self, phase: str) -> None:
         """Go on to the next phase; the last wakes who waits for the end."""

@@ -49,7 +49,7 @@ class BusSession(Verbs):
             RuntimeError: the session is not open yet.
         """
         self._check_scope()
-        self._scope.on_end.append(function)
+        self._scope.on_end = (*self._scope.on_end, function)
 
     # opening and closing
 
@@ -117,19 +117,17 @@ class BusSession(Verbs):
             RuntimeError: the session is not open yet.
         """
         self._check_scope()
-        task = _BackgroundTask(self._scope, functools.partial(function, *args), self._engine.idle.check)
+        task = _BackgroundTask(self._scope, functools.partial(function, *args))
         self._engine.spawn(task.run)
 
 
 class _BackgroundTask:
     """A coroutine function that runs until its session ends."""
 
-    def __init__(
-        self, state: SessionState, function: Callable[[], Coroutine[Any, Any, Any]], ended: Callable[[], None]
-    ) -> None:
-        self._state, self._function, self._ended = state, function, ended
+    def __init__(self, state: SessionState, function: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        self._state, self._function = state, function
         self._scope = anyio.CancelScope()
-        state.work.add(self)
+        state.begin(self)
 
     def fail(self, _: Exception, /) -> None:
         self._scope.cancel()
@@ -141,7 +139,6 @@ class _BackgroundTask:
                 await self._function()
         except BaseException as error:  # SystemExit too: raised here, it would end the bus
             if not is_cancellation(error):
-                self._state.errors.append(error)
+                self._state.errors = (*self._state.errors, error)
         finally:
-            self._state.work.discard(self)
-            self._ended()
+            self._state.finish(self)

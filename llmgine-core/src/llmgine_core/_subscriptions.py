@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, get_args
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import attrs
 
@@ -30,6 +31,7 @@ __all__ = [
 
 COUNTS = tuple(a.name for a in attrs.fields(DeliveryStats))
 _OVERFLOWS = get_args(Overflow)
+_NO_LANES: Final[Mapping[str | None, Any]] = MappingProxyType({})  # most handlers never suspend
 
 
 def check_overflow(overflow: str) -> None:
@@ -173,7 +175,7 @@ class Subscription:
         self.alive: bool = True
         self.is_plain: bool = options is DEFAULTS or (options.capacity is None and options.retry.attempts == 1)
         self.receipts: dict[str, Callable[[str], None]] | None = None
-        self.lanes: dict[str | None, Any] = {}
+        self.lanes: Mapping[str | None, Any] = _NO_LANES
         self.waiting: dict[str | None, int] | None = None if options.capacity is None else {}
         self.members: deque[Member] | None = None
         self.plans: list[Plan] | tuple[()] = ()
@@ -218,6 +220,21 @@ class Subscription:
         """Deliveries that wait or run."""
         settled = self.delivered + self.failed + self.dropped + self.expired + self.discarded
         return self.deliveries - settled
+
+    def open_lane(self, session_id: str | None, lane: object) -> None:
+        """Note that what comes for the session waits in a lane."""
+        if not isinstance(self.lanes, dict):
+            self.lanes = {}
+        self.lanes[session_id] = lane
+        for plan in self.plans:
+            plan.note_lanes(1)
+
+    def close_lane(self, session_id: str | None, lane: object) -> None:
+        """Note that it does no more."""
+        if isinstance(self.lanes, dict) and self.lanes.get(session_id) is lane:
+            del self.lanes[session_id]
+            for plan in self.plans:
+                plan.note_lanes(-1)
 
     def unregister(self) -> None:
         """Call the handler no more; what waits for it is discarded, the one running is finished."""
@@ -281,10 +298,12 @@ class Plan:
         generation: the state of the bus's own registrations that it was made for.
         is_kept: whether the registry keeps it for all events of a type. Its books are then kept here, once for all who
             get them.
+        steps: of a kept plan, in their order: place, what is called, whether that gives a coroutine, whether it is the
+            last.
         puts: how many of them were accepted.
         done: how many of them all have handled.
         at: whose turn it is, by place, while one of them is being delivered; all before it have handled that one.
-        is_plain: whether it is kept, and all its subscriptions are plain.
+        is_plain: whether it is kept, and all its subscriptions, of which there are some, are plain.
         lanes: how many lanes are open behind its subscriptions.
         is_quick: whether an event can be delivered, as long as no handler suspends or fails, without asking more.
     """
@@ -343,7 +362,7 @@ class Plan:
         self.is_kept = True
         for subscription in self.subscriptions:
             subscription.plans = [*subscription.plans, self]
-        self.is_plain = all(s.is_plain for s in self.subscriptions)
+        self.is_plain = bool(self.count) and all(s.is_plain for s in self.subscriptions)
         last = self.count - 1
         self.steps = tuple((at, s.call, s.suspends, at == last) for at, s in enumerate(self.subscriptions))
         self.note_lanes(sum(len(s.lanes) for s in self.subscriptions))

@@ -4,6 +4,8 @@
 # pyright: reportPrivateUsage=false, reportUnknownArgumentType=false, reportUnknownLambdaType=false
 
 import contextvars
+from collections import deque
+from collections.abc import Iterable
 from inspect import iscoroutinefunction
 from typing import Any
 
@@ -251,12 +253,13 @@ class KnowsNoGroups(MessageBus):
 class ForgetsContexts(MessageBus):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        above = self._engine.dispatcher.put
+        self._engine.dispatcher.ingress = _WithoutContexts()
 
-        def put(event: Any, plan: Plan, context: contextvars.Context) -> None:
-            above(event, plan, contextvars.Context())
 
-        spoil(self._engine.dispatcher, put=put)
+class _WithoutContexts(deque[Any]):
+    def extend(self, iterable: Iterable[Any], /) -> None:
+        event, plan, _ = iterable
+        super().extend((event, plan, contextvars.Context()))
 
 
 @breaks("CONTEXT-2")

@@ -32,7 +32,8 @@ class StopsOnce(MessageBus):
 class ForgetsItsHandlers(MessageBus):
     async def stop(self, *, drain: float = 10.0) -> StopReport:
         report = await super().stop(drain=drain)
-        self._engine.registry.bus.commands.clear()
+        commands: Any = self._engine.registry.bus.commands
+        commands.clear()
         return report
 
 
