@@ -8,7 +8,7 @@ import contextvars
 import gc
 import weakref
 from collections.abc import AsyncGenerator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import anyio
@@ -31,6 +31,7 @@ from llmgine_core import (
 from llmgine_core._delivery import Dispatcher
 from llmgine_core._idle import Idle
 from llmgine_core._subscriptions import Subscription
+from llmgine_core._watchers import Expectation
 from tests.core.messages import Ask, Count, Gate, Noted, Recorder, Said, answer, balanced, in_background, running
 
 
@@ -334,6 +335,30 @@ async def test_schedules_and_expectations_end_with_their_session() -> None:
             await expected
         assert (await end).session_id == "a"
         assert seen.seen == []
+
+
+async def test_an_expectation_in_a_session_is_asked_about_that_sessions_events_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = 0
+    offer: Any = Expectation.offer
+
+    def counting(expectation: Expectation[Any], event: Event) -> bool:
+        nonlocal asked
+        asked += 1
+        return bool(offer(expectation, event))
+
+    monkeypatch.setattr(Expectation, "offer", counting)
+    async with running() as bus, AsyncExitStack() as left:
+        sessions = [await left.enter_async_context(bus.session()) for _ in range(20)]
+        expected = [session.expect(Said, timeout=5) for session in sessions]
+        everywhere = bus.expect(Event, where=lambda e: False)
+        for session in sessions:
+            await session.publish(Noted())
+            await session.publish(Said(session.id))
+        assert [(await each).text for each in expected] == [session.id for session in sessions]
+        assert asked == 20 + 40  # and those of the whole bus about all
+        del everywhere
 
 
 async def test_background_tasks_end_with_the_session() -> None:

@@ -145,12 +145,14 @@ class Dispatcher:
         """
         if own_lane:
             lane = subscription.lanes.get(session_id)
-            return self._drop_head(lane) if lane else self._drop_from_ingress({subscription}, lambda s: s == session_id)
-        yielding = {s for s in self._registry.living() if self._room.drops_oldest(s)}
-        lanes = [lane for lane in self._lanes if lane and lane.subscription in yielding]
-        if lanes:
-            return self._drop_head(max(lanes, key=len))
-        return self._drop_from_ingress(yielding, lambda _: True)
+            if lane:
+                return self._drop_head(lane)
+            return self._drop_from_ingress(lambda s, session: s is subscription and session == session_id)
+        yields = self._room.drops_oldest
+        longest = max((lane for lane in self._lanes if yields(lane.subscription)), key=len, default=None)
+        if longest:
+            return self._drop_head(longest)
+        return self._drop_from_ingress(lambda s, _: yields(s))
 
     def _drop_head(self, lane: Lane) -> bool:
         event = lane.queue.popleft()
@@ -158,14 +160,12 @@ class Dispatcher:
         self._give_up(lane.subscription, event, "dropped")
         return True
 
-    def _drop_from_ingress(self, yielding: set[Subscription], is_of: Callable[[str | None], bool]) -> bool:
+    def _drop_from_ingress(self, yields: Callable[[Subscription, str | None], bool]) -> bool:
         ingress = self.ingress
         for index in range(0, len(ingress), 3):
             event, plan = ingress[index], ingress[index + 1]
-            if not is_of(event.header.session_id):
-                continue
             for subscription in plan.subscriptions:
-                if subscription in yielding:
+                if yields(subscription, event.header.session_id):
                     kept = tuple(s for s in plan.subscriptions if s is not subscription)
                     ingress[index + 1] = Plan(kept, expires=plan.expires)
                     self._give_up(subscription, event, "dropped")

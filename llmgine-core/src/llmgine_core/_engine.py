@@ -7,7 +7,6 @@ import contextvars
 import functools
 import logging
 import signal
-import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -31,7 +30,7 @@ from llmgine_core._scopes import Scope, SessionState, Work, refuse_foreign
 from llmgine_core._stalls import StallDetector
 from llmgine_core._subscriptions import CommandHandler, Plan, Subscription, total
 from llmgine_core._threads import Threads
-from llmgine_core._watchers import Expectation, Scheduled, Tap
+from llmgine_core._watchers import Expectation, Expectations, Scheduled, Tap
 from llmgine_core.contracts import (
     BusStats,
     Command,
@@ -118,7 +117,7 @@ class Engine:
         self._resting: list[Frame] = []  # calls of handlers that wait for idleness
         self.middleware: list[Middleware] = []
         self._taps: list[Tap] = []
-        self.expectations: weakref.WeakSet[Expectation[Any]] = weakref.WeakSet()
+        self.expectations: Expectations = Expectations(self._expect_changed)
         self.answering: Answering = Answering(self)
         self.acceptance: Acceptance = Acceptance(self)
         self.keeper: SessionKeeper = SessionKeeper(self)
@@ -259,8 +258,7 @@ class Engine:
         discarded, sessions = self._discarded(), list(self.keeper.sessions.values())
         self._turn_away(outside_only=True)
         self.link.serve_no_more()
-        for expectation in list(self.expectations):
-            expectation.fail(BusClosedError("stopping"))
+        self.expectations.fail_all(BusClosedError("stopping"))
         with anyio.move_on_after(drain):
             await self.idle.wait_until(self._is_idle)
             for state in sessions:
@@ -387,7 +385,7 @@ class Engine:
         heard = self._heard.get(event_type)
         if heard is None:
             heard = self._heard[event_type] = bool(self._taps) or self.registry.subscribed(event_type)
-        return heard or (self.is_watched and any(e.concerns(event_type) for e in list(self.expectations)))
+        return heard or (self.is_watched and self.expectations.concern(event_type))
 
     def show(self, event: Event) -> None:
         for tap in list(self._taps):
@@ -399,10 +397,11 @@ class Engine:
 
     def offer(self, event: Event) -> None:
         if self.expectations:
-            for expectation in list(self.expectations):
-                expectation.offer(event)
-        elif self.is_watched and not self._taps:
-            self._adjust()  # the last expectation is gone
+            self.expectations.offer(event)
+
+    def _expect_changed(self, event_type: type[Event]) -> None:
+        self.is_watched = bool(self._taps or self.expectations)
+        self._notice(event_type)
 
     def expect(
         self, event_type: type[E], where: Callable[[E], bool] | None, timeout: float | None, scope: Scope
@@ -411,7 +410,6 @@ class Engine:
         self.admit(scope)
         expectation = Expectation(event_type, where, timeout, scope.id)
         self.expectations.add(expectation)
-        self._adjust()
         return expectation
 
     def schedule(self, event: Event, delay: float, scope: Scope) -> ScheduledEvent:

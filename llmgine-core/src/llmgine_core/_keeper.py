@@ -147,9 +147,7 @@ class SessionKeeper:
                 self._engine.dispatcher.cancel_scope(state.subscriptions)
             self._engine.registry.end_scope(state)
         if self._engine.is_watched:
-            for expectation in list(self._engine.expectations):
-                if expectation.session_id == state.id:
-                    expectation.fail(SessionClosedError(state.name))
+            self._engine.expectations.fail(state.id, SessionClosedError(state.name))
         self.sessions.pop(state.id, None)
         state.set_phase("closed")
         for function in state.on_end:
