@@ -9,7 +9,7 @@ import gc
 import weakref
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, suppress
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import anyio.lowlevel
@@ -341,7 +341,7 @@ async def test_an_expectation_in_a_session_is_asked_about_that_sessions_events_o
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked = 0
-    offer: Any = Expectation.offer
+    offer = cast("Any", Expectation).offer
 
     def counting(expectation: Expectation[Any], event: Event) -> bool:
         nonlocal asked
