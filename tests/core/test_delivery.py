@@ -454,8 +454,8 @@ async def test_lanes_and_counts_are_gone_when_nothing_is_pending(caplog: pytest.
         await bus.wait_idle()
         dispatcher: Any = bus._engine.dispatcher
         await anyio.wait_all_tasks_blocked()
-        assert dispatcher._lanes == set()
-        assert not dispatcher.ingress
+        assert dispatcher.backlog.lanes == set()
+        assert not dispatcher.backlog.queue
         assert dispatcher.pending == 0
         assert len(bus.stats().subscriptions) == 2
         assert bus.stats().total.delivered == 100

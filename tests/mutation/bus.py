@@ -32,7 +32,7 @@ tree: Any = importlib.import_module("parso.python.tree")
 ROOT = Path(__file__).parents[2]
 SOURCE = Path("llmgine-core/src/llmgine_core")
 BUS = (
-    *("_acceptance", "_answering", "_calls", "_delivery", "_engine", "_frames", "_handlers", "_herald"),
+    *("_acceptance", "_answering", "_backlog", "_calls", "_delivery", "_engine", "_frames", "_handlers", "_herald"),
     *("_keeper", "_letters", "_link", "_registry", "_subscriptions"),
     *("_room", "_scopes", "_session", "_stream", "_transport", "_verbs", "_watchers", "_workers"),
 )

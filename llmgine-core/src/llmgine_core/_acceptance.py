@@ -69,7 +69,7 @@ class Acceptance:
         if plan.is_plain:  # what `put` does then, without the call
             plan.puts += 1
             room.queued = queued
-            dispatcher.ingress.extend((event, plan, _copy_context()))
+            dispatcher.backlog.queue.extend((event, plan, _copy_context()))
             if not dispatcher.is_led:
                 dispatcher.appoint()
         else:

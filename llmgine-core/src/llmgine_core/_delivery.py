@@ -12,12 +12,11 @@ from __future__ import annotations
 import contextvars
 import time
 import types
-from collections import deque
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from llmgine_core._backlog import Backlog
 from llmgine_core._frames import DeliveryFrame, Frame, current_frame
 from llmgine_core._handlers import refuse_coroutine
 from llmgine_core._herald import Herald, tells_of_runtime
@@ -59,7 +58,7 @@ class Dispatcher:
         idle: who waits until nothing is owed.
 
     Attributes:
-        ingress: what waits to be led: event, plan, context, end to end, since a tuple of them costs 64 bytes more.
+        backlog: what waits.
         is_led: whether a worker leads.
         running: deliveries whose handler has suspended.
         unmatched: accepted events that nobody subscribed to.
@@ -69,10 +68,8 @@ class Dispatcher:
     def __init__(self, owner: object, registry: HandlerRegistry, room: Room, herald: Herald, idle: Idle) -> None:
         self._owner = owner
         self._registry, self._room, self._herald, self._idle = registry, room, herald, idle
-        self._lanes: set[Lane] = set()
         self._resting: list[Worker] = []
-        self._leaving: set[Subscription] = set()  # what waits in the queue for them is to be discarded
-        self.ingress: deque[Any] = deque()
+        self.backlog: Backlog = Backlog(self._give_up)
         self.is_led: bool = False
         self.running: int = 0
         self.unmatched: int = 0
@@ -107,7 +104,7 @@ class Dispatcher:
         if plan.is_bounded:
             self._count_waiting(plan, event.header.session_id)
         self._room.queued += plan.count
-        self.ingress.extend((event, plan, context))
+        self.backlog.queue.extend((event, plan, context))
         if not self.is_led:
             self.appoint()
 
@@ -144,33 +141,8 @@ class Dispatcher:
             Whether there was one; those whose subscriptions never lose an event are left alone.
         """
         if own_lane:
-            lane = subscription.lanes.get(session_id)
-            if lane:
-                return self._drop_head(lane)
-            return self._drop_from_ingress(lambda s, session: s is subscription and session == session_id)
-        yields = self._room.drops_oldest
-        longest = max((lane for lane in self._lanes if yields(lane.subscription)), key=len, default=None)
-        if longest:
-            return self._drop_head(longest)
-        return self._drop_from_ingress(lambda s, _: yields(s))
-
-    def _drop_head(self, lane: Lane) -> bool:
-        event = lane.queue.popleft()
-        lane.queue.popleft()
-        self._give_up(lane.subscription, event, "dropped")
-        return True
-
-    def _drop_from_ingress(self, yields: Callable[[Subscription, str | None], bool]) -> bool:
-        ingress = self.ingress
-        for index in range(0, len(ingress), 3):
-            event, plan = ingress[index], ingress[index + 1]
-            for subscription in plan.subscriptions:
-                if yields(subscription, event.header.session_id):
-                    kept = tuple(s for s in plan.subscriptions if s is not subscription)
-                    ingress[index + 1] = Plan(kept, expires=plan.expires)
-                    self._give_up(subscription, event, "dropped")
-                    return True
-        return False
+            return self.backlog.drop_oldest_in(subscription, session_id)
+        return self.backlog.drop_oldest(self._room.drops_oldest)
 
     def _give_up(self, subscription: Subscription, event: Event, how: str) -> None:
         """Count a delivery that waited as dropped, discarded or expired."""
@@ -255,18 +227,16 @@ class Dispatcher:
             await self._loop.breathe()
         else:  # another leads while this one sees its handler through
             worker.leads = self.is_led = False
-            if self.ingress:
+            if self.backlog.queue:
                 self.appoint()
 
     def _lead(self, worker: Worker) -> bool:  # noqa: C901 - a call for each step would double what a delivery costs
         """Deliver what waits, until nothing does (False), a handler suspends, or others should run (True)."""
-        ingress, room, gate, owner, send = self.ingress, self._room, self._room.gate, self._owner, worker.shell.send
-        take, budget = ingress.popleft, _TURN
+        queue, room, gate, owner, send = self.backlog.queue, self._room, self._room.gate, self._owner, worker.shell.send
+        take, budget = queue.popleft, _TURN
         said: Any
-        if self._leaving:
-            leaving, self._leaving = self._leaving, set()
-            self._take_from_ingress(leaving)
-        while ingress:
+        self.backlog.sweep()
+        while queue:
             if budget <= 0:
                 if self._idle.waiting:
                     self._idle.check()
@@ -396,7 +366,7 @@ class Dispatcher:
         others = plan.subscriptions[plan.subscriptions.index(run.subscription) + 1 :]
         if others:
             context.run(_set_current, run.frame.above)  # they do not stand below this one's call
-            self.ingress.extendleft((context, Plan(others, expires=plan.expires), run.event))
+            self.backlog.queue.extendleft((context, Plan(others, expires=plan.expires), run.event))
         if self._room.gate.waiting:
             self._room.let_in()
         if interrupts:
@@ -428,16 +398,16 @@ class Dispatcher:
         worker.run = run
         worker.lane = Lane(run.subscription, session_id, worker)
         run.subscription.open_lane(session_id, worker.lane)
-        self._lanes.add(worker.lane)
+        self.backlog.lanes.add(worker.lane)
         run.frame.is_counted = True
         self.running += 1
         if self._idle.waiting:
             self._idle.check()
 
     def _close_lane(self, lane: Lane) -> None:
-        self._discard_lane(lane)
+        self.backlog.discard_lane(lane)
         lane.worker.lane = None
-        self._lanes.discard(lane)
+        self.backlog.lanes.discard(lane)
         lane.subscription.close_lane(lane.session_id, lane)
 
     async def _follow(self, worker: Worker, lane: Lane) -> bool:
@@ -579,56 +549,15 @@ class Dispatcher:
 
     def discard(self, subscription: Subscription) -> None:
         """Discard what waits for a subscription that has been withdrawn; what runs is finished."""
-        for lane in list(subscription.lanes.values()):
-            self._discard_lane(lane)
-        if subscription.pending > len(subscription.lanes):
-            self._take_from_ingress({subscription})
+        self.backlog.discard(subscription)
         if subscription.waiting is not None:
             self._room.leave_lanes(subscription)
         self._idle.check()
 
-    def _discard_lane(self, lane: Lane) -> None:
-        while lane.queue:
-            event = lane.queue.popleft()
-            lane.queue.popleft()
-            self._give_up(lane.subscription, event, "discarded")
-
     def cancel_scope(self, subscriptions: list[Subscription]) -> None:
-        """Discard what waits for these subscriptions, and cancel their handlers that run.
-
-        What waits in the queue is discarded before another handler is called: many sessions may end at once, and to
-        look through the queue for each would take minutes.
-        """
+        """Discard what waits for these subscriptions, at the latest when swept, and cancel their handlers that run."""
         for lane in [lane for s in subscriptions for lane in s.lanes.values()]:
-            self._discard_lane(lane)
             lane.worker.gives_up = True
             lane.worker.scope.cancel()
-        self._leaving.update([s for s in subscriptions if s.pending > len(s.lanes)])
+        self.backlog.discard_soon(subscriptions)
         self._idle.check()
-
-    def discard_queues(self) -> None:
-        """Discard all that waits."""
-        for lane in list(self._lanes):
-            self._discard_lane(lane)
-        self._leaving.clear()
-        self._take_from_ingress({s for plan in self._plans() for s in plan.subscriptions})
-        self.ingress.clear()
-
-    def _plans(self) -> Iterator[Plan]:
-        """The plans of what waits in the queue."""
-        return (self.ingress[index] for index in range(1, len(self.ingress), 3))
-
-    def _take_from_ingress(self, leaving: set[Subscription]) -> None:
-        """Discard what waits in the queue for these subscriptions."""
-        shorter: dict[Plan, Plan] = {}  # most events have the same plan
-        ingress = self.ingress
-        for index in range(0, len(ingress), 3):
-            event, plan = ingress[index], ingress[index + 1]
-            gone = [s for s in plan.subscriptions if s in leaving]
-            for subscription in gone:
-                self._give_up(subscription, event, "discarded")
-            if gone:
-                if plan not in shorter:
-                    kept = tuple(s for s in plan.subscriptions if s not in leaving)
-                    shorter[plan] = Plan(kept, expires=plan.expires)
-                ingress[index + 1] = shorter[plan]

@@ -187,7 +187,7 @@ class Engine:
             self._set_state("stopped")
             if self._stalls is not None:
                 self._stalls.stop()
-            self.dispatcher.discard_queues()
+            self.dispatcher.backlog.discard_all()
             self._turn_away(outside_only=False)
             for state in list(self.keeper.sessions.values()):
                 self.keeper.abandon(state)
@@ -285,7 +285,7 @@ class Engine:
 
     async def _cancel_rest(self) -> int:
         busy = self.dispatcher.running
-        self.dispatcher.discard_queues()
+        self.dispatcher.backlog.discard_all()
         work: set[Work] = {*self.answering.running, *self.answering.streams}
         for state in self.keeper.sessions.values():
             work |= state.work

@@ -135,6 +135,8 @@ class SessionKeeper:
     async def _cancel_session(self, state: SessionState) -> None:
         """Give up what the session's handlers are owed, and wait until they and the session's work have ended."""
         self._engine.dispatcher.cancel_scope(state.subscriptions)
+        await self._engine.loop.breathe()  # and let others end with it, for whom the queue is to be swept, too
+        self._engine.dispatcher.backlog.sweep()
         with anyio.move_on_after(state.drain) as patience:
             await state.wait_until(lambda: not state.work and not state.pending)
         if patience.cancelled_caught:
@@ -145,6 +147,7 @@ class SessionKeeper:
         if state.subscriptions or state.commands:
             if state.pending:
                 self._engine.dispatcher.cancel_scope(state.subscriptions)
+                self._engine.dispatcher.backlog.sweep()
             self._engine.registry.end_scope(state)
         if self._engine.is_watched:
             self._engine.expectations.fail(state.id, SessionClosedError(state.name))

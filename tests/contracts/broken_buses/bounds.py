@@ -183,6 +183,7 @@ class TakesFromTheShortestLane(MessageBus):
         dispatcher = self._engine.dispatcher
 
         def drop_oldest(subscription: Any, session_id: str | None, *, own_lane: bool) -> bool:
-            return dispatcher._drop_head(min((lane for lane in dispatcher._lanes if lane), key=len))
+            backlog = dispatcher.backlog
+            return backlog._drop_head(min((lane for lane in backlog.lanes if lane), key=len))
 
         spoil(dispatcher, drop_oldest=drop_oldest)

@@ -253,7 +253,7 @@ class KnowsNoGroups(MessageBus):
 class ForgetsContexts(MessageBus):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._engine.dispatcher.ingress = _WithoutContexts()
+        self._engine.dispatcher.backlog.queue = _WithoutContexts()
 
 
 class _WithoutContexts(deque[Any]):
