@@ -118,6 +118,16 @@ MEASURES: Final = (
     against_empty("crowd-execute", "execute beside many sessions", sessions.executing),
     against_empty("crowd-publish", "publish beside many sessions", sessions.publishing),
     against_empty("crowd-publish-session", "publish in one of many sessions", sessions.publishing_in_session),
+    against_empty("crowd-expect", "expected event in one of many sessions that expect one", sessions.expecting),
+    Measure(
+        name="crowd-stop",
+        title="stop of many sessions, each (a tenth of many; a hundredth)",
+        subject=sessions.stopping(10),
+        limit=sessions.stopping(100),
+        must=1.2,
+        aim=1.05,
+        rounds=3,
+    ),
     Measure(
         name="bytes",
         title="bytes of a queued event",

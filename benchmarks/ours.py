@@ -28,7 +28,7 @@ class Said(Event):
     number: int
 
 
-async def ignore(_event: Said) -> None:
+async def ignore(_event: Event) -> None:
     """An event handler that does nothing."""
 
 

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from time import process_time
 
 from benchmarks import loops
 from benchmarks.adapter import Adapter
 from benchmarks.handlers import Tally
 from benchmarks.loops import Opening, Round, Size, Subject, visits
-from benchmarks.ours import InSession, Llmgine, Said, crowded
+from benchmarks.ours import InSession, Llmgine, Said, crowded, ignore
+from llmgine_core import MessageBus, SessionEndEvent
 
-__all__ = ["alone", "bare", "beside_many", "churn", "executing", "publishing", "publishing_in_session", "used"]
+__all__ = [
+    "alone",
+    "bare",
+    "beside_many",
+    "churn",
+    "executing",
+    "expecting",
+    "publishing",
+    "publishing_in_session",
+    "stopping",
+    "used",
+]
 
 Crowdable = Callable[[Adapter, Size, int], Opening]
 """What is measured while so many sessions are open."""
@@ -76,3 +89,50 @@ def publishing(_: Adapter, size: Size, live: int) -> Opening:
 def publishing_in_session(_: Adapter, size: Size, live: int) -> Opening:
     """Events in one session, to its handler."""
     return loops.publish(InSession(live), size)
+
+
+@asynccontextmanager
+async def expecting(_: Adapter, size: Size, live: int) -> AsyncGenerator[Round]:
+    """Events that a session expects, while each of the others expects one, too."""
+    async with MessageBus() as bus:
+        others = [await bus.session().__aenter__() for _ in range(live)]
+        kept = [session.expect(Said) for session in others]  # an expectation that nobody holds is forgotten
+        async with bus.session() as session:
+
+            async def visit(number: int) -> None:
+                expected = session.expect(Said)
+                await session.publish(Said(number))
+                await expected
+
+            yield visits(visit, size.part(10))
+        if len(kept) != live or bus.listens(Said) != bool(live):
+            raise RuntimeError("the others expect nothing any more")
+
+
+def stopping(share: int) -> Subject:
+    """The stop of a bus with open sessions, by session; each has a handler that hears of its end.
+
+    Args:
+        share: this part of `Size.live` is open.
+    """
+
+    @asynccontextmanager
+    async def opening(_: Adapter, size: Size) -> AsyncGenerator[Round]:
+        live = max(1, size.live // share)
+
+        async def once() -> float:
+            bus = MessageBus()
+            await bus.start()
+            for _ in range(live):
+                session = await bus.session().__aenter__()
+                session.register_event_handler(SessionEndEvent, ignore)
+            start = process_time()
+            report = await bus.stop(drain=600)
+            figure = (process_time() - start) / live
+            if report.discarded or report.left:
+                raise RuntimeError("a session did not hear of its end")
+            return figure
+
+        yield once
+
+    return opening

@@ -28,7 +28,7 @@ NAMES = [
     *("observed", "tap-0", "tap-1", "tap-3"),
     *("session", "session-bare", "session-used"),
     *("crowd-session", "crowd-session-bare", "crowd-session-used"),
-    *("crowd-execute", "crowd-publish", "crowd-publish-session"),
+    *("crowd-execute", "crowd-publish", "crowd-publish-session", "crowd-expect", "crowd-stop"),
     *("bytes", "bytes-lane", "neighbour", "neighbour-session", "order"),
     *("import", "import-bus", "requirements", "disk"),
 ]

@@ -58,6 +58,7 @@ W = TypeVar("W", bound=Work)
 
 _COMMAND: type[Message] = Command  # as a generic class it would leave checkers with an unknown answer
 _STREAM_COMMAND: type[Message] = StreamCommand
+_TOGETHER = 256  # so many sessions are ended before others may run, since each takes a task and handlers' calls
 _NAGGING = 0.5  # seconds before what does not heed its cancellation, as it may while it cleans up, is cancelled again
 _ADJUSTED_TO = frozenset(
     (
@@ -261,9 +262,11 @@ class Engine:
         self.expectations.fail_all(BusClosedError("stopping"))
         with anyio.move_on_after(drain):
             await self.idle.wait_until(self._is_idle)
-            for state in sessions:
+            for place, state in enumerate(sessions, 1):
                 if not self.keeper.end_at_once(state):
                     self.keeper.close_soon(state, None)
+                if place % _TOGETHER == 0:
+                    await self.loop.breathe()
             await self.idle.wait_until(lambda: not self.keeper.sessions and self._is_idle())
         self.herald.tell_all()
         left = self.dispatcher.pending
