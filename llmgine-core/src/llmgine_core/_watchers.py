@@ -70,7 +70,9 @@ class Expectation(Generic[E]):
         timeout: float | None,
         session_id: str | None,
     ) -> None:
-        self.event_type, self._where, self._timeout, self.session_id = event_type, where, timeout, session_id
+        self._where, self._timeout = where, timeout
+        self.event_type: type[E] = event_type
+        self.session_id: str | None = session_id
         self._settled = anyio.Event()
         self._found: E | None = None
         self._error: BaseException | None = None

@@ -74,9 +74,14 @@ class Run:
         said: Any,
         began: float,
     ) -> None:
-        self.subscription, self.event, self.frame = subscription, event, frame
-        self.context, self.fresh = context, fresh
-        self.said, self.began, self.attempt = said, began, 1
+        self.subscription: Subscription = subscription
+        self.event: Event = event
+        self.frame: DeliveryFrame = frame
+        self.context: contextvars.Context = context
+        self.fresh: contextvars.Context = fresh
+        self.said: Any = said
+        self.began: float = began
+        self.attempt: int = 1
 
 
 class Late:
@@ -94,7 +99,9 @@ class Lane:
     __slots__ = ("queue", "session_id", "subscription", "worker")
 
     def __init__(self, subscription: Subscription, session_id: str | None, worker: Worker) -> None:
-        self.subscription, self.session_id, self.worker = subscription, session_id, worker
+        self.subscription: Subscription = subscription
+        self.session_id: str | None = session_id
+        self.worker: Worker = worker
         self.queue: deque[Any] = deque()
 
     def __len__(self) -> int:
@@ -115,12 +122,12 @@ class Worker:
     __slots__ = ("gives_up", "lane", "leads", "run", "scope", "shell", "ticket")
 
     def __init__(self) -> None:
-        self.leads = True
-        self.shell = _new_shell()
+        self.leads: bool = True
+        self.shell: Any = _new_shell()
         self.scope: anyio.CancelScope  # made in the worker's own task: where a thread has emitted, anyio cannot yet
         self.lane: Lane | None = None
         self.run: Run | None = None
-        self.gives_up = False
+        self.gives_up: bool = False
         self.ticket: Ticket | None = None
 
 
