@@ -58,7 +58,7 @@ W = TypeVar("W", bound=Work)
 
 _COMMAND: type[Message] = Command  # as a generic class it would leave checkers with an unknown answer
 _STREAM_COMMAND: type[Message] = StreamCommand
-_TOGETHER = 256  # so many sessions are ended before others may run, since each takes a task and handlers' calls
+_TOGETHER = 64  # so many sessions are ended before others may run, since each takes a task and handlers' calls
 _NAGGING = 0.5  # seconds before what does not heed its cancellation, as it may while it cleans up, is cancelled again
 _ADJUSTED_TO = frozenset(
     (

@@ -127,6 +127,8 @@ class SessionKeeper:
         def is_over() -> bool:
             return not any(call.message is c for call in self._engine.answering.running for c in asking)
 
+        if not state.pending and is_over():
+            return
         with anyio.move_on_after(state.drain):
             while state.pending or not is_over():
                 await state.wait_until(lambda: not state.pending)
@@ -134,6 +136,8 @@ class SessionKeeper:
 
     async def _cancel_session(self, state: SessionState) -> None:
         """Give up what the session's handlers are owed, and wait until they and the session's work have ended."""
+        if not (state.pending or state.work):
+            return
         self._engine.dispatcher.cancel_scope(state.subscriptions)
         await self._engine.loop.breathe()  # and let others end with it, for whom the queue is to be swept, too
         self._engine.dispatcher.backlog.sweep()
