@@ -18,8 +18,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.handlers import Answerer
 from benchmarks.limits import Plain
 from benchmarks.ours import Ask, Said, ignore
-from llmgine_core import Message, MessageBus
+from llmgine_core import MessageBus
 from llmgine_core._calls import Call
+from llmgine_core._loop import current_task
 from llmgine_core.contracts import Handling, current_handling
 from llmgine_core.contracts.header import set_header
 
@@ -76,14 +77,19 @@ def command_steps(bus: MessageBus) -> dict[str, Step]:
 
     async def completed(command: Ask) -> Any:
         set_header(command, header)
-        return await found(command)
+        handler = handlers.get(type(command))
+        if handler is None:
+            raise LookupError
+        return await handler(command)
 
     async def caused(command: Ask) -> Any:
         set_header(command, header)
         handler = handlers.get(type(command))
         if handler is None:
             raise LookupError
-        token = set_current(called(command))
+        here = Handling()
+        here.message, here.above, here.over, here.known_derived = command, None, False, None
+        token = set_current(here)
         try:
             return await handler(command)
         finally:
@@ -94,8 +100,9 @@ def command_steps(bus: MessageBus) -> dict[str, Step]:
         handler = handlers.get(type(command))
         if handler is None:
             raise LookupError
-        call = Call.of(bus, command)
-        call.task = asyncio.current_task(loop)
+        call = Call()
+        call.message, call.owner, call.task = command, bus, current_task(loop)
+        call.above, call.over, call.known_derived, call.refusal = None, False, None, None
         running.add(call)
         token = set_current(call)
         try:
@@ -113,11 +120,6 @@ def command_steps(bus: MessageBus) -> dict[str, Step]:
         "ended by stop, by its session, by its caller": cancellable,
         "shadowing, deadlines, books, re-entrance": bus.execute,
     }
-
-
-def called(message: Message) -> Handling:
-    """What is handled now."""
-    return Handling.below(None, message)
 
 
 async def event_lines() -> AsyncGenerator[tuple[str, float]]:
