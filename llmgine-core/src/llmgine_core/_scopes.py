@@ -24,7 +24,7 @@ __all__ = ["Scope", "SessionState", "Work", "refuse_foreign"]
 
 _now = time.perf_counter
 _NOTHING: Final[Mapping[Any, Any]] = MappingProxyType({})
-"""What a session has of most things: six empty containers take longer to make than the session, and half its memory."""
+"""What a session has of most things: empty containers of its own would be a quarter of its memory."""
 
 
 class Work(Protocol):
