@@ -164,10 +164,8 @@ class Dispatcher:
             self._count(subscription, event)
             return
         setattr(subscription, how, getattr(subscription, how) + 1)
-        if (session := subscription.session) is not None:
-            session.pending -= 1
-            if session.idle is not None:
-                session.idle.check()
+        if subscription.session is not None:
+            subscription.session.settle()
         if not subscription.is_plain:
             self._note_end(subscription, event, how)
 
@@ -344,10 +342,8 @@ class Dispatcher:
     def _count(self, subscription: Subscription, event: Event) -> None:
         """Count a delivery whose handler has returned."""
         subscription.returned += 1
-        if (session := subscription.session) is not None:
-            session.pending -= 1
-            if session.idle is not None:
-                session.idle.check()
+        if subscription.session is not None:
+            subscription.session.settle()
         if not subscription.is_plain:
             self._note_end(subscription, event, "delivered")
 

@@ -88,6 +88,12 @@ class Scope:
             self.plans = {}
         self.plans[kind] = plan
 
+    def settle(self) -> None:
+        """Note that one delivery less is owed."""
+        self.pending -= 1
+        if self.idle is not None:
+            self.idle.check()
+
     def check(self, frame: Frame | None) -> None:
         """Refuse new work if the scope takes none from a caller who stands there; the bus's own scope always does."""
 
